@@ -1,0 +1,385 @@
+#!/usr/bin/python
+"""Bring a `repo` checkout to its manifest, whatever state a killed build left it in."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: repo_checkout
+short_description: Checks out a repo manifest, cleanly
+description:
+  - Asks the manifest's repository first, so that one which does not answer is reported in
+    seconds and by name, then runs C(repo init) and C(repo sync).
+  - Whatever a killed build left behind is put right first. Locks, half-done rebases, changed
+    and untracked files go; a git that is damaged is fetched again.
+  - Needs no terminal, asks for nothing, and runs no shell.
+options:
+  root:
+    description: The directory of the checkout (StarlingX's MY_REPO_ROOT_DIR). It must exist.
+    type: path
+    required: true
+  url:
+    description: Where the manifest's repository is.
+    type: str
+    required: true
+  file:
+    description: The manifest's file in it.
+    type: str
+    default: default.xml
+  branch:
+    description: Branch or tag of the manifest's repository; a branch goes before a tag.
+    type: str
+    required: true
+  stream:
+    description: Whose manifest this is, for messages.
+    type: str
+    required: true
+  repo:
+    description: The C(repo) command.
+    type: list
+    elements: str
+    default: [repo]
+  jobs:
+    description: How many repositories are fetched at a time.
+    type: int
+    default: 4
+  attempts:
+    description: How often a step that the network may have spoilt is tried in all.
+    type: int
+    default: 3
+  delay:
+    description: Seconds before the second attempt; they double with each one.
+    type: float
+    default: 5
+  probe_timeout:
+    description: Seconds in which the manifest's repository has to answer.
+    type: float
+    default: 20
+  sync_timeout:
+    description: Seconds that one C(repo sync) may take.
+    type: float
+    default: 3600
+author: StarlingX build tools
+"""
+
+EXAMPLES = r"""
+- name: Bring the sources to their manifest
+  repo_checkout:
+    root: /localdisk/designer/builder/master
+    url: git://127.0.0.1/sample/manifest.git
+    branch: master
+    stream: master
+  become: true
+  become_user: builder
+"""
+
+RETURN = r"""
+commits:
+  description: The commit of each git by its path below I(root), in the order of C(repo list).
+  type: dict
+  returned: always, empty in check mode
+manifest_revision:
+  description: The commit of the manifest's repository.
+  type: str
+  returned: always, empty in check mode
+mended:
+  description: What was put right before the sync, a sentence each.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+# What an interrupted git command leaves in a git directory; `repo sync` stops at each of them.
+HALF_DONE = ("rebase-apply", "rebase-merge", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+
+ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "/bin/false",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15",
+    # A remote that sends nothing for a minute is given up.
+    "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+    "GIT_HTTP_LOW_SPEED_TIME": "60",
+    # repo would keep its trace where it is installed, which the builder may not write to.
+    "REPO_TRACE": "0",
+}
+
+
+class CheckoutError(Exception):
+    """A sentence for the person who reads the failed task."""
+
+
+def run(command, cwd, timeout):
+    """Run a command (a list) without a terminal.
+
+    Returns ``(exit code, stdout, what it said)``; the exit code is ``None`` if ``timeout``
+    (seconds) ended it, together with everything that it had started.
+    """
+    process = subprocess.Popen(  # noqa: S603 - a list, no shell
+        command,
+        cwd=cwd,
+        env=dict(os.environ, **ENVIRONMENT),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        return None, out, f"no end after {timeout:g} seconds"
+    said = [line for line in (err + out).splitlines() if line.strip()]
+    return process.returncode, out, " / ".join(line.strip() for line in said[-4:])[-600:]
+
+
+def remove(path):
+    """Remove a file or a tree, also one whose directories lost their write permission."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    for directory, _, _ in os.walk(str(path)):
+        Path(directory).chmod(stat.S_IRWXU)
+    shutil.rmtree(str(path))
+
+
+class Checkout:
+    """One checkout on disk, and how to put it right."""
+
+    def __init__(self, root, timeout):
+        """``root`` is the directory that has (or gets) ``.repo``; ``timeout`` is in seconds."""
+        self.root = root
+        self.dot_repo = root / ".repo"
+        self.timeout = timeout
+        self.mended = []
+
+    def git(self, directory, *arguments):
+        """Run git in a directory and return what :func:`run` does."""
+        return run(["git", "-C", str(directory), *arguments], str(self.root), self.timeout)
+
+    def project_paths(self):
+        """Return the paths of the gits that were checked out, from the git directories."""
+        projects = self.dot_repo / "projects"
+        found = []
+        for directory, names, _ in os.walk(str(projects)):
+            gits = [name for name in names if name.endswith(".git")]
+            names[:] = [name for name in names if name not in gits]
+            inside = Path(directory).relative_to(projects)
+            found += [str(inside / name[: -len(".git")]) for name in gits]
+        return sorted(found)
+
+    def heads(self):
+        """Return ``{path: commit}`` of what is checked out now; what is damaged is left out."""
+        found = {}
+        for path in self.project_paths():
+            code, out, _ = self.git(self.root / path, "rev-parse", "--verify", "HEAD")
+            if code == 0:
+                found[path] = out.strip()
+        return found
+
+    def mend(self, thorough):
+        """Undo what an interrupted or dirty build left; ``thorough`` also reads all objects."""
+        # repo looks for a .repo in every directory above as well: make sure that it ends here.
+        self.dot_repo.mkdir(exist_ok=True)
+        self._drop_locks()
+        self._drop_broken_list()
+        self._mend_manifest(thorough)
+        paths = self.project_paths()
+        for path in paths:
+            inner = [p[len(path) + 1 :] for p in paths if p.startswith(path + "/")]
+            self._mend_project(path, inner, thorough)
+
+    def _drop_locks(self):
+        for directory, names, files in os.walk(str(self.dot_repo)):
+            if "objects" in names:
+                names.remove("objects")
+            for name in files:
+                if name.endswith(".lock"):
+                    (Path(directory) / name).unlink()
+                    self.mended.append(f"removed the stale lock {name} in {directory}")
+            for name in HALF_DONE:
+                if name in names or name in files:
+                    remove(Path(directory) / name)
+                    self.mended.append(f"removed {name} in {directory}")
+
+    def _drop_broken_list(self):
+        noted = self.dot_repo / "project.list"
+        try:
+            noted.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            pass
+        except UnicodeDecodeError:
+            noted.unlink()
+            self.mended.append("repo's list of projects was damaged and is made again")
+
+    def _is_damaged(self, directory, thorough):
+        if self.git(directory, "rev-parse", "--verify", "HEAD^{tree}")[0] != 0:
+            return True
+        return thorough and self.git(directory, "fsck", "--connectivity-only")[0] != 0
+
+    def _mend_manifest(self, thorough):
+        manifests = self.dot_repo / "manifests"
+        if manifests.is_dir() and not self._is_damaged(manifests, thorough):
+            return
+        present = [
+            path
+            for path in (manifests, self.dot_repo / "manifests.git", self.dot_repo / "manifest.xml")
+            if path.is_symlink() or path.exists()
+        ]
+        for path in present:
+            remove(path)
+        if present:
+            self.mended.append("the manifest's own checkout was damaged and is fetched again")
+
+    def _mend_project(self, path, inner, thorough):
+        work_tree = self.root / path
+        if not (work_tree / ".git").exists():
+            return  # repo fetches what is missing
+        # Other projects may be checked out inside this one; they are not its untracked files.
+        keep = [word for name in inner for word in ("-e", "/" + name)]
+        if (
+            not self._is_damaged(work_tree, thorough)
+            and self.git(work_tree, "reset", "--quiet", "--hard")[0] == 0
+            and self.git(work_tree, "clean", "-ffdxq", *keep)[0] == 0
+        ):
+            return
+        self.mended.append(f"{path} was damaged and is fetched again")
+        git_dir = self.dot_repo / "projects" / (path + ".git")
+        objects = Path(os.path.realpath(str(git_dir / "objects"))).parent
+        if self.dot_repo.resolve() / "project-objects" in objects.parents and objects.is_dir():
+            remove(objects)
+        if git_dir.exists():
+            remove(git_dir)
+        # Only its own .git: the files are checked out again, and others' work trees inside stay.
+        remove(work_tree / ".git")
+
+
+def find_revision(params):
+    """Ask the manifest's repository for the branch or tag, and return what repo is to check out.
+
+    This is where a wrong URL, a dead server and a missing branch are told apart.
+    """
+    url, branch = params["url"], params["branch"]
+    heads, tags = "refs/heads/" + branch, "refs/tags/" + branch
+    command = ["git", "ls-remote", "--", url, heads, tags]
+    whose = f"the manifest of stream {params['stream']}"
+    said = ""
+    for attempt in range(params["attempts"]):
+        if attempt:
+            time.sleep(params["delay"] * 2 ** (attempt - 1))
+        code, out, said = run(command, "/", params["probe_timeout"])
+        if code == 0:
+            names = [line.split("\t")[-1] for line in out.splitlines()]
+            if heads in names:
+                return branch
+            if tags in names:
+                return tags
+            raise CheckoutError(
+                f"{whose} at {url} has no branch or tag {branch!r}: create it there, or name "
+                "another one as manifest.branch of the stream"
+            )
+    raise CheckoutError(
+        f"{whose} at {url} does not answer, tried {params['attempts']} times ({said}): check "
+        "manifest.url of the stream and that this host reaches it, then build again"
+    )
+
+
+def fetch(checkout, params, revision):
+    """Run repo init and repo sync until both succeed; the last failure is raised."""
+    repo, root = params["repo"], str(checkout.root)
+    init = ["init", "--quiet", "--manifest-url=" + params["url"]]
+    init += ["--manifest-branch=" + revision, "--manifest-name=" + params["file"]]
+    sync = ["sync", "--quiet", f"--jobs={params['jobs']}", "--current-branch", "--detach"]
+    sync += ["--force-sync", "--force-remove-dirty", "--no-tags", "--no-clone-bundle"]
+    for attempt in range(params["attempts"]):
+        if attempt:
+            time.sleep(params["delay"] * 2 ** (attempt - 1))
+        checkout.mend(thorough=attempt > 0)
+        step = "repo init"
+        code, _, said = run([*repo, *init], root, params["sync_timeout"])
+        if code == 0:
+            step = "repo sync"
+            code, _, said = run([*repo, *sync], root, params["sync_timeout"])
+        if code == 0:
+            return
+    raise CheckoutError(
+        f"{step} of stream {params['stream']} (manifest {params['file']} at {params['url']}, "
+        f"{revision}) failed {params['attempts']} times: {said}. See which repository it names, "
+        "check that this host reaches it, then build again"
+    )
+
+
+def commits_of(checkout, params):
+    """Return ``{path: commit}`` of every git, in the order in which repo lists them."""
+    code, out, said = run([*params["repo"], "list", "--path-only"], str(checkout.root), 120)
+    if code != 0:
+        raise CheckoutError(f"repo list failed in {checkout.root}: {said}")
+    commits = {}
+    for path in out.split("\n"):
+        if path:
+            code, commit, said = checkout.git(checkout.root / path, "rev-parse", "HEAD")
+            if code != 0:
+                raise CheckoutError(f"{path} in {checkout.root} has no commit: {said}")
+            commits[path] = commit.strip()
+    return commits
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "url": {"type": "str", "required": True},
+            "file": {"type": "str", "default": "default.xml"},
+            "branch": {"type": "str", "required": True},
+            "stream": {"type": "str", "required": True},
+            "repo": {"type": "list", "elements": "str", "default": ["repo"]},
+            "jobs": {"type": "int", "default": 4},
+            "attempts": {"type": "int", "default": 3},
+            "delay": {"type": "float", "default": 5},
+            "probe_timeout": {"type": "float", "default": 20},
+            "sync_timeout": {"type": "float", "default": 3600},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if module.check_mode:
+        module.exit_json(changed=True, commits={}, manifest_revision="", mended=[])
+    checkout = Checkout(Path(params["root"]), params["sync_timeout"])
+    try:
+        revision = find_revision(params)
+        before = checkout.heads()
+        fetch(checkout, params, revision)
+        commits = commits_of(checkout, params)
+        code, manifest, said = checkout.git(checkout.dot_repo / "manifests", "rev-parse", "HEAD")
+        if code != 0:
+            raise CheckoutError(f"the manifest in {checkout.root} has no commit: {said}")
+    except CheckoutError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(
+            msg=f"{error.filename or params['root']}: {error.strerror}. The builder has to own "
+            f"all of {params['root']} and repo and git have to be installed"
+        )
+    module.exit_json(
+        changed=commits != before or bool(checkout.mended),
+        commits=commits,
+        manifest_revision=manifest.strip(),
+        mended=checkout.mended,
+    )
+
+
+if __name__ == "__main__":
+    main()
