@@ -146,6 +146,15 @@ def plan(
     return steps
 
 
+def alias_targets(aliases: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """Return the ids that aliases point at, of ``{directory: {alias: build-date}}``."""
+    return frozenset(
+        f"{directory}/{build_date}"
+        for directory, links in aliases.items()
+        for build_date in links.values()
+    )
+
+
 def _newest_first(
     builds: Sequence[Mapping[str, Any]],
 ) -> list[tuple[BuildId, Mapping[str, Any]]]:
