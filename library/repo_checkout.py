@@ -1,5 +1,7 @@
-#!/usr/bin/python
+#!/usr/bin/python3
 """Bring a `repo` checkout to its manifest, whatever state a killed build left it in."""
+
+# SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
@@ -124,7 +126,7 @@ def run(command, cwd, timeout):
     Returns ``(exit code, stdout, what it said)``; the exit code is ``None`` if ``timeout``
     (seconds) ended it, together with everything that it had started.
     """
-    process = subprocess.Popen(  # noqa: S603 - a list, no shell
+    process = subprocess.Popen(
         command,
         cwd=cwd,
         env=dict(os.environ, **ENVIRONMENT),

@@ -1,0 +1,541 @@
+#!/usr/bin/python3
+"""Gather what a build made into the tree that will be published."""
+
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: collect_artifacts
+short_description: Gathers a build's artifacts and logs into the tree to be published
+description:
+  - Copies what the stages of a build yield into a directory tree of its own, by artifact type
+    and phase, and makes the RPM repositories' metadata.
+  - The workspace is taken as hostile, because an RPM's C(%build) ran in it. Only regular files
+    that really lie under O(roots) are read, whatever links lead there; they are never linked into
+    the tree but copied; every check is made on the copy.
+  - Logs are redacted as they are copied. RPM headers and file names are searched for
+    O(secret_terms) instead, and every find is a problem.
+  - Running it again converges. What the tree has beyond the plan is removed, except
+    O(keep).
+options:
+  tree:
+    description: The directory to fill. It is made if it is missing.
+    type: path
+    required: true
+  workspace:
+    description: What relative globs start from.
+    type: path
+    required: true
+  roots:
+    description: The directories that a file may really lie in. The workspace is one of them.
+    type: list
+    elements: path
+    default: []
+  artifacts:
+    description:
+      - What to collect, each with a glob O(artifacts[].from), O(artifacts[].type) such as
+        V(outputs/RPMS), and O(artifacts[].phase) where the type has one.
+      - With O(artifacts[].required) a glob that matches nothing is a problem.
+      - An ISO is called C(bootimage.iso) in the tree, as StarlingX's users expect.
+    type: list
+    elements: dict
+    default: []
+  logs:
+    description: Globs of logs. They keep their path below the workspace, or below their root.
+    type: list
+    elements: str
+    default: []
+  directories:
+    description: Directories that the tree has also when they are empty.
+    type: list
+    elements: str
+    default: []
+  secret_terms:
+    description: Words that must not be published.
+    type: list
+    elements: str
+    default: []
+  keep:
+    description: Files of the tree that others write and that are left alone.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: In check mode nothing is read or written.
+    support: full
+author: StarlingX build tools
+"""
+
+EXAMPLES = r"""
+- name: Gather what the build made
+  collect_artifacts:
+    tree: /localdisk/publish/master/sample/20261101T020000Z
+    workspace: /localdisk/loadbuild/builder/master/20261101T020000Z
+    artifacts:
+      - {from: "std/rpmbuild/RPMS/*.rpm", type: outputs/RPMS, phase: std, required: true}
+      - {from: export/bootimage.iso, type: outputs/iso, required: true}
+    logs: ["logs/*.log"]
+    secret_terms: [build7.example.org, 192.0.2.7]
+"""
+
+RETURN = r"""
+artifacts:
+  description: Number of files and bytes by artifact type and phase, logs included.
+  type: dict
+  returned: always
+  sample: {outputs/RPMS/std: {files: 12, bytes: 40960}}
+iso:
+  description: Path in the tree, size and sha256 of the ISO, or null.
+  type: dict
+  returned: always
+problems:
+  description: Why this must not be published as a success, a sentence each; at most 20.
+  type: list
+  elements: str
+  returned: always
+skipped:
+  description: Logs that were left out, and why; at most 20.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import contextlib
+import fnmatch
+import hashlib
+import os
+import re
+import shutil
+import stat
+import struct
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+BLOCK = 1 << 20
+REPORT_MAX = 20
+ISO_NAME = "bootimage.iso"
+# The mirror refuses any other name, so a bad one is better found here, where its origin is known.
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^@%=,:-]{0,254}", re.ASCII)
+REPLACEMENT = b"[redacted]"
+
+RPM_LEAD = b"\xed\xab\xee\xdb"
+RPM_HEADER = b"\x8e\xad\xe8\x01"
+RPM_BUILDTIME = 1006
+RPM_TEXT_TYPES = (6, 8, 9)  # string, list of strings, translated string
+RPM_TAGS = {
+    **{1000: "Name", 1001: "Version", 1002: "Release", 1004: "Summary", 1005: "Description"},
+    **{1007: "Buildhost", 1010: "Distribution", 1011: "Vendor", 1014: "License"},
+    **{1015: "Packager", 1016: "Group", 1020: "URL", 1044: "Source RPM", 1094: "Cookie"},
+    **{1081: "Changelog name", 1082: "Changelog text", 1117: "Base names", 1118: "Dir names"},
+    **{1122: "Optflags", 1123: "Disturl", 1047: "Provides", 1049: "Requires"},
+    **{1023: "Prein", 1024: "Postin", 1025: "Preun", 1026: "Postun"},
+}
+
+
+class Unusable(Exception):
+    """Why one file is not taken, without its name."""
+
+
+class Terms:
+    """The words that must not be published, found as whole words in any case."""
+
+    def __init__(self, terms):
+        """Compile ``terms``; the rule is that of ``stxmirror.redact``, which made them."""
+        words = sorted({term for term in terms if term}, key=lambda term: (-len(term), term))
+        source = "|".join(self._bounded(word) for word in words)
+        self.pattern = re.compile(source.encode("utf-8"), re.IGNORECASE) if words else None
+
+    @staticmethod
+    def _bounded(term):
+        before = r"(?<![A-Za-z0-9_])" if re.match(r"\w", term) else ""
+        after = r"(?![A-Za-z0-9_])" if re.search(r"\w\Z", term) else ""
+        return before + re.escape(term) + after
+
+    def find(self, content):
+        """Return the first term in ``content`` (bytes) as text, or ``None``."""
+        found = self.pattern.search(content) if self.pattern else None
+        return found.group().decode("utf-8") if found else None
+
+    def redact(self, content):
+        """Return ``content`` (bytes) with every term replaced."""
+        return self.pattern.sub(REPLACEMENT, content) if self.pattern else content
+
+
+def is_inside(path, roots):
+    """Whether the real path ``path`` lies below one of the real paths ``roots``."""
+    return any(path.startswith(root.rstrip("/") + "/") for root in roots)
+
+
+@contextlib.contextmanager
+def open_inside(path, roots):
+    """Open a regular file that really lies under ``roots``; whoever owns the path may be racing.
+
+    The path is resolved once, by the kernel, to a handle that can neither block nor touch a
+    device (O_PATH). Where that handle points is then asked of the kernel, and the same file is
+    reopened through it: nobody can exchange it between the check and the reading.
+    """
+    try:
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unusable(error.strerror) from error
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Unusable("it is not a regular file")
+        here = Path(f"/proc/self/fd/{handle}")
+        if not is_inside(str(here.readlink()), roots):
+            raise Unusable("it leads outside the build's own directories")
+        try:
+            file = here.open("rb")
+        except PermissionError as error:
+            raise Unusable("the orchestrator may not read it") from error
+        with file:
+            yield file
+    finally:
+        os.close(handle)
+
+
+def expand(pattern, base):
+    """Return the paths that a glob matches, sorted; `**` is any number of real directories.
+
+    Python's own glob follows links to directories under `**`, which a hostile tree can make
+    endless.
+    """
+    parts = pattern.split("/")
+    if parts[0] == "":
+        base, parts = "/", parts[1:]
+    return sorted(_expand(base.rstrip("/"), [part for part in parts if part not in ("", ".")]))
+
+
+def _expand(directory, parts):
+    if not parts:
+        return set() if Path(directory).is_dir() else {directory}
+    part, rest = parts[0], parts[1:]
+    found = set()
+    if part == "**":
+        for inside, names, _ in os.walk(directory):
+            names[:] = [name for name in names if not name.startswith(".")]
+            found |= _expand(inside, rest or ["*"])
+    elif any(sign in part for sign in "*?["):
+        with contextlib.suppress(OSError):
+            for name in (entry.name for entry in Path(directory).iterdir()):
+                hidden = name.startswith(".") and not part.startswith(".")
+                if not hidden and fnmatch.fnmatchcase(name, part):
+                    found |= _expand(f"{directory}/{name}", rest)
+    elif os.path.lexists(f"{directory}/{part}"):
+        found |= _expand(f"{directory}/{part}", rest)
+    return found
+
+
+def read_header(file):
+    """Return ``[(tag, type, content)]`` of an RPM's main header, or raise :class:`Unusable`.
+
+    The format is that of the Linux Standard Base: a lead of 96 bytes, the signature's header,
+    padded to 8 bytes, then the header.
+    """
+    if file.read(96)[:4] != RPM_LEAD:
+        raise Unusable("it is not an RPM")
+    index, store = _read_section(file)
+    file.read(-len(store) % 8)
+    index, store = _read_section(file)
+    entries = sorted(index, key=lambda entry: entry[2])
+    ends = [entry[2] for entry in entries[1:]] + [len(store)]
+    return [(tag, kind, store[at:end]) for (tag, kind, at, _), end in zip(entries, ends)]
+
+
+def _read_section(file):
+    intro = file.read(16)
+    if len(intro) != 16 or intro[:4] != RPM_HEADER:
+        raise Unusable("its RPM header is damaged")
+    count, size = struct.unpack(">II", intro[8:])
+    # The limits of rpm itself: a header that claims more is a trick.
+    if count > 0xFFFF or size > 0x0FFFFFFF:
+        raise Unusable("its RPM header is damaged")
+    index, store = file.read(16 * count), file.read(size)
+    if len(index) != 16 * count or len(store) != size:
+        raise Unusable("it is an RPM cut short")
+    return list(struct.iter_unpack(">IIII", index)), store
+
+
+class Collector:
+    """One run: fills the tree and keeps account."""
+
+    def __init__(self, module):
+        """Take the module's parameters."""
+        params = module.params
+        self.module = module
+        self.tree = Path(params["tree"])
+        self.workspace = params["workspace"]
+        self.roots = [os.path.realpath(path) for path in [self.workspace, *params["roots"]]]
+        self.terms = Terms(params["secret_terms"])
+        self.keep = set(params["keep"])
+        self.planned = {}  # path in the tree: where it came from
+        self.totals = {}
+        self.build_times = {}  # RPM's path in the tree: seconds
+        self.problems = []
+        self.skipped = []
+        self.changed = False
+
+    def collect_artifact(self, entry):
+        """Copy all that one glob matches."""
+        place = "/".join(filter(None, (entry["type"], entry.get("phase"))))
+        paths = expand(entry["from"], self.workspace)
+        if not paths and entry.get("required"):
+            self.problems.append(f"nothing matches {entry['from']}, which should yield {place}")
+        for path in paths:
+            name = Path(path).name
+            if place == "outputs/iso" and name.endswith(".iso"):
+                name = ISO_NAME
+            try:
+                self._take(path, place, name)
+            except Unusable as error:
+                self.problems.append(f"{self._shown(path)} cannot be published: {error}")
+
+    def _take(self, path, place, name):
+        check_name(name)
+        target = f"{place}/{name}"
+        term = self.terms.find(name.encode("utf-8", "surrogateescape"))
+        if term:
+            raise Unusable(f"its name has {term!r}, which is the build server's own")
+        with open_inside(path, self.roots) as source:
+            if target in self.planned:
+                if self.planned[target] == path or same_content(source, self.tree / target):
+                    return
+                raise Unusable(f"{self._shown(self.planned[target])} is {target} already")
+            self.planned[target] = path
+            self._write(target, lambda out: shutil.copyfileobj(source, out, BLOCK))
+        if name.endswith(".rpm"):
+            self._check_rpm(target)
+        self._count(place, target)
+
+    def _check_rpm(self, target):
+        path = self.tree / target
+        with path.open("rb") as file:
+            entries = read_header(file)
+        for tag, kind, content in entries:
+            if tag == RPM_BUILDTIME and len(content) >= 4:
+                self.build_times[target] = struct.unpack(">I", content[:4])[0]
+            term = self.terms.find(content) if kind in RPM_TEXT_TYPES else None
+            if term:
+                self.problems.append(
+                    f"{target} has {term!r} in its header field {RPM_TAGS.get(tag, tag)}: clamp "
+                    "that field where the package is built"
+                )
+        # Metadata holds the file's time: from the header, it is the same for the same RPM.
+        when = self.build_times.setdefault(target, 0)
+        if int(path.stat().st_mtime) != when:
+            os.utime(path, (when, when))
+
+    def collect_logs(self, pattern):
+        """Copy all text logs that one glob matches, redacted."""
+        for path in expand(pattern, self.workspace):
+            try:
+                self._take_log(path)
+            except Unusable as error:
+                self.skipped.append(f"{self._shown(path)}: {error}")
+
+    def _take_log(self, path):
+        parts = Path(self._shown(path)).parts
+        # logs/packages.log is outputs/logs/packages.log, not outputs/logs/logs/packages.log.
+        parts = parts[1:] if parts[0] == "logs" and len(parts) > 1 else parts
+        for part in parts:
+            check_name(part)
+        target = "/".join(["outputs/logs", *parts])
+        if self.terms.find(target.encode()):
+            raise Unusable("its path names the build server")
+        if self.planned.get(target, path) != path:
+            raise Unusable(f"{self._shown(self.planned[target])} is {target} already")
+        if target in self.planned:
+            return
+        with open_inside(path, self.roots) as source:
+            if b"\0" in source.read(8192):
+                raise Unusable("it is not text")
+            source.seek(0)
+            self.planned[target] = path
+            self._write(target, lambda out: self._redact(source, out))
+        self._count("outputs/logs", target)
+
+    def _redact(self, source, out):
+        rest = b""
+        while True:
+            block = source.read(BLOCK)
+            if not block:
+                break
+            # A word must not be cut in two: hold back what follows the last line's end.
+            head, end, tail = (rest + block).rpartition(b"\n")
+            if not end and len(tail) < 64 * BLOCK:
+                rest = tail
+                continue
+            out.write(self.terms.redact(head + end if end else tail))
+            rest = tail if end else b""
+        out.write(self.terms.redact(rest))
+
+    def _shown(self, path):
+        """Return a path as a person wants it: below the workspace, or below its root."""
+        for root in (self.workspace, *self.module.params["roots"]):
+            if path.startswith(root.rstrip("/") + "/"):
+                return path[len(root.rstrip("/")) + 1 :]
+        return path.lstrip("/")
+
+    def _write(self, target, fill):
+        """Write a file of the tree under a passing name, and exchange it if it is new."""
+        path = self.tree / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(".part")
+        with part.open("wb") as out:
+            fill(out)
+        if path.is_file() and not path.is_symlink():
+            with part.open("rb") as new:
+                if same_content(new, path):
+                    part.unlink()
+                    return
+        part.chmod(0o644)
+        part.replace(path)
+        self.changed = True
+
+    def _count(self, place, target):
+        total = self.totals.setdefault(place, {"files": 0, "bytes": 0})
+        total["files"] += 1
+        total["bytes"] += (self.tree / target).stat().st_size
+
+    def make_metadata(self):
+        """Make every RPM directory a repository, and outputs/RPMS as a whole."""
+        places = {target.rpartition("/")[0] for target in self.build_times}
+        if any(place.startswith("outputs/RPMS/") for place in places):
+            places.add("outputs/RPMS")
+        for place in sorted(places):
+            inside = [t for target, t in self.build_times.items() if target.startswith(place + "/")]
+            self._make_repository(place, max(inside))
+
+    def _make_repository(self, place, revision):
+        final = self.tree / place / "repodata"
+        with tempfile.TemporaryDirectory(dir=str(self.tree.parent), prefix=".metadata-") as scratch:
+            code, _, said = self.module.run_command(
+                [
+                    *("createrepo_c", "--quiet", "--no-database", "--outputdir", scratch),
+                    # Old clients (CentOS 7's yum) read no other compression.
+                    *("--general-compress-type", "gz"),
+                    # The same packages give the same metadata, byte for byte.
+                    *("--revision", str(revision), "--set-timestamp-to-revision"),
+                    str(self.tree / place),
+                ]
+            )
+            if code != 0:
+                raise Unusable(f"createrepo_c failed in {place}: {said.strip()[-500:]}")
+            made = Path(scratch) / "repodata"
+            for file in made.iterdir():
+                self.planned[f"{place}/repodata/{file.name}"] = "createrepo_c"
+                file.chmod(0o644)
+            index = final / "repomd.xml"
+            if index.is_file():
+                with (made / "repomd.xml").open("rb") as new:
+                    if same_content(new, index):
+                        return
+            if final.exists():
+                shutil.rmtree(str(final))
+            made.chmod(0o755)
+            made.replace(final)
+            self.changed = True
+
+    def tidy(self, directories):
+        """Remove what the plan does not have, and make the directories it does."""
+        wanted = set(directories)
+        for path in [*self.planned, *self.keep, *wanted]:
+            wanted.update(str(parent) for parent in Path(path).parents)
+        for directory, names, files in os.walk(str(self.tree), topdown=False):
+            inside = os.path.relpath(directory, str(self.tree))
+            for name in [*files, *names]:
+                path = os.path.normpath(f"{inside}/{name}")
+                full = Path(directory) / name
+                if full.is_dir() and not full.is_symlink():
+                    if path not in wanted:
+                        full.rmdir()
+                        self.changed = True
+                elif path not in self.planned and path not in self.keep:
+                    full.unlink()
+                    self.changed = True
+        for directory in directories:
+            path = self.tree / directory
+            if not path.is_dir():
+                path.mkdir(parents=True)
+                self.changed = True
+
+    def iso(self):
+        """Return what the record says of the ISO, or ``None``."""
+        target = f"outputs/iso/{ISO_NAME}"
+        if target not in self.planned:
+            return None
+        total = hashlib.sha256()
+        path = self.tree / target
+        with path.open("rb") as file:
+            for block in iter(lambda: file.read(BLOCK), b""):
+                total.update(block)
+        return {"path": target, "size": path.stat().st_size, "sha256": total.hexdigest()}
+
+
+def check_name(name):
+    """Refuse a name that the mirror would refuse."""
+    if not SAFE_NAME.fullmatch(name):
+        raise Unusable(
+            "a name may have letters, digits and . _ + ~ ^ @ % = , : - only, and begins with a "
+            "letter, a digit or '_'"
+        )
+
+
+def same_content(file, path):
+    """Whether an open file has, from its start, just the content of the file at ``path``."""
+    if os.fstat(file.fileno()).st_size != path.stat().st_size:
+        return False
+    file.seek(0)
+    with path.open("rb") as other:
+        while True:
+            block = file.read(BLOCK)
+            if block != other.read(BLOCK):
+                return False
+            if not block:
+                return True
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "tree": {"type": "path", "required": True},
+            "workspace": {"type": "path", "required": True},
+            "roots": {"type": "list", "elements": "path", "default": []},
+            "artifacts": {"type": "list", "elements": "dict", "default": []},
+            "logs": {"type": "list", "elements": "str", "default": []},
+            "directories": {"type": "list", "elements": "str", "default": []},
+            "secret_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "keep": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=True, artifacts={}, iso=None, problems=[], skipped=[])
+    collector = Collector(module)
+    try:
+        collector.tree.mkdir(parents=True, exist_ok=True)
+        for entry in module.params["artifacts"]:
+            collector.collect_artifact(entry)
+        for pattern in module.params["logs"]:
+            collector.collect_logs(pattern)
+        collector.make_metadata()
+        collector.tidy(module.params["directories"])
+        iso = collector.iso()
+    except (OSError, Unusable) as error:
+        module.fail_json(msg=f"{collector.tree} cannot be filled: {error}")
+    module.exit_json(
+        changed=collector.changed,
+        artifacts=collector.totals,
+        iso=iso,
+        problems=collector.problems[:REPORT_MAX],
+        skipped=collector.skipped[:REPORT_MAX],
+    )
+
+
+if __name__ == "__main__":
+    main()
