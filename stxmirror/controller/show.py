@@ -1,0 +1,86 @@
+"""How things stand, for a person: ``stx-mirror status``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from stxmirror import streams
+from stxmirror.controller import state
+from stxmirror.controller.paths import Paths
+from stxmirror.controller.progress import clock
+from stxmirror.errors import StxMirrorError
+from stxmirror.layout import project_name
+from stxmirror.streams import Stream
+from stxmirror.times import parse_time
+
+
+def known_refs(paths: Paths, all_streams: Sequence[Stream]) -> list[str]:
+    """Return the refs with a stream of their own, and those that were built under a pattern."""
+    refs = [stream.match for stream in all_streams if not stream.is_pattern]
+    for file in sorted((paths.state / "status").glob("*.json")):
+        ref = (state.read_json(file) or {}).get("ref")
+        if isinstance(ref, str) and ref not in refs:
+            refs.append(ref)
+    return refs
+
+
+def status_lines(
+    paths: Paths, all_streams: Sequence[Stream], refs: Sequence[str], now: datetime
+) -> list[str]:
+    """Return what to print about each ref."""
+    lines = []
+    for ref in refs:
+        try:
+            stream = streams.stream_for(all_streams, ref)
+            lines.append(f"{ref}  ({streams.directory_for(stream, ref)})")
+        except StxMirrorError:
+            lines.append(f"{ref}  (no stream builds it any more)")
+        status = state.read_json(paths.status(project_name(ref))) or {}
+        lines += _running(state.read_json(paths.running(project_name(ref))), now)
+        lines += _last(status.get("last_attempt"), now)
+        good = status.get("last_success")
+        if good:
+            lines.append(f"  last good  {good['id']}, {_ago(good['finished'], now)}")
+        else:
+            lines.append("  last good  none yet")
+    return lines
+
+
+def _running(running: dict[str, Any] | None, now: datetime) -> list[str]:
+    if running is None:
+        return []
+    what = running["part"] or "the start"
+    since = clock((now - parse_time(running["part_started"])).total_seconds())
+    line = f"  running    {running['verb']}, in {what} for {since}"
+    if running["part_expected_seconds"]:
+        line += f" of about {clock(running['part_expected_seconds'])}"
+    if running["expected_end"]:
+        left = (parse_time(running["expected_end"]) - now).total_seconds()
+        line += f", about {clock(left)} to the end"
+    return [line, f"             started {running['started']}: {running['reason']}"]
+
+
+def _last(attempt: dict[str, Any] | None, now: datetime) -> list[str]:
+    if attempt is None:
+        return ["  last run   none yet"]
+    line = f"  last run   {attempt['result']}, {_ago(attempt['finished'], now)}"
+    if attempt["id"]:
+        line += f": {attempt['id']}"
+    if attempt["id"] and not attempt["published"] and attempt["result"] != "nothing-new":
+        line += " (not published)"
+    lines = [line]
+    if attempt["why"]:
+        where = f"{attempt['failed_stage']}: " if attempt["failed_stage"] else ""
+        lines.append(f"             {where}{attempt['why']}")
+    return lines
+
+
+def _ago(moment: str, now: datetime) -> str:
+    seconds = max(0.0, (now - parse_time(moment)).total_seconds())
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 48 * 3600:
+        return f"{int(seconds // 3600)} h ago"
+    return f"{int(seconds // 86400)} days ago"
