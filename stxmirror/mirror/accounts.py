@@ -1,0 +1,94 @@
+"""Which account does what: the tree's owner changes the tree, the receiver's owner receives.
+
+The accounts are those that own ``public`` and ``incoming``. On a mirror that is a local path
+both may be one; then everything is done in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+from typing import Any, Callable
+
+from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
+from stxmirror.mirror import uploads
+from stxmirror.mirror.config import DEFAULT_PATH, Config
+from stxmirror.mirror.failures import EXIT_BUSY, EXIT_REFUSED, Busy
+from stxmirror.mirror.store import token_for
+
+# A call into the tree's side: verb and arguments, bytes for standard input; gives its reply.
+Call = Callable[[list[str], bytes], dict[str, Any]]
+
+
+class Relayed(StxMirrorError):
+    """What the tree's side said, with its own exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.code = code
+
+
+def owners(config: Config) -> tuple[int, int]:
+    """Return the user ids that own the tree and the incoming directory."""
+    try:
+        return config.public.stat().st_uid, config.incoming.stat().st_uid
+    except OSError as error:
+        raise StxMirrorError(
+            f"the store {config.store} is not complete ({error.strerror}: {error.filename}): "
+            "provision this host as a mirror"
+        ) from error
+
+
+def become(uid: int) -> None:
+    """Give up root for the account ``uid``, so that what is made belongs to it."""
+    account = pwd.getpwuid(uid)
+    os.initgroups(account.pw_name, account.pw_gid)
+    os.setgid(account.pw_gid)
+    os.setuid(uid)
+
+
+def through_sudo(config: Config, program: str) -> Call:
+    """Return a call that runs ``program`` as the tree's owner."""
+    owner = pwd.getpwuid(owners(config)[0]).pw_name
+    options = [] if config.path == DEFAULT_PATH else ["--config", str(config.path)]
+
+    def call(arguments: list[str], data: bytes) -> dict[str, Any]:
+        command = ["sudo", "-n", "-u", owner, program, *options, *arguments]
+        done = subprocess.run(command, input=data, capture_output=True, check=False)
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        message = done.stderr.decode("utf-8", "replace").strip().removeprefix("mirrorctl: ")
+        if done.returncode == EXIT_BUSY:
+            raise Busy(message)
+        code = EXIT_REFUSED if done.returncode == EXIT_REFUSED else 1
+        raise Relayed(message or f"`{' '.join(command)}` failed without a word", code)
+
+    return call
+
+
+def begin(config: Config, call: Call, build: BuildId, data: bytes) -> dict[str, Any]:
+    """Clear what was abandoned, open the upload, and make the directory that it is sent to."""
+    expire(config, call)
+    reply = call(["begin", str(build)], data)
+    if reply["state"] == "open":
+        uploads.open_directory(config, reply["upload"])
+    return reply
+
+
+def promote(config: Config, call: Call, build: BuildId) -> dict[str, Any]:
+    """Publish what was sent, and remove what was received."""
+    reply = call(["promote", str(build)], b"")
+    uploads.close_directory(config, token_for(build))
+    return reply
+
+
+def expire(config: Config, call: Call) -> dict[str, Any]:
+    """Close the uploads that nobody promoted in time, and remove what came for them."""
+    there = uploads.listed(config)
+    reply = call(["expire"], b"")
+    uploads.sweep(config, there, reply["open"])
+    return reply

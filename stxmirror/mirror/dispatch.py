@@ -1,0 +1,77 @@
+"""The forced command of the two keys: what a connection may ask for, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from typing import NoReturn
+
+from stxmirror.errors import StxMirrorError
+from stxmirror.mirror import uploads
+from stxmirror.mirror.config import Config
+from stxmirror.mirror.failures import shown
+
+VERBS = {"publish": ("begin", "promote"), "prune": ("list", "prune")}
+_WITH_ID = frozenset({"begin", "promote"})
+# rsync's options and a token need no other character, so that no reader of the rebuilt
+# command line can take it apart in another way than this module did.
+_PLAIN = re.compile(r"[A-Za-z0-9.,=/_%:+-]+", re.ASCII)
+
+
+def allowed(role: str, command: str) -> list[str]:
+    """Return the words of a permitted command of ``role`` (``publish``, ``prune``), or raise."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise _refusal(role, command) from error
+    if role == "publish" and words[:2] == ["rsync", "--server"]:
+        return _checked_rsync(words)
+    program, verb, arguments = words[:1], "".join(words[1:2]), words[2:]
+    if program == ["mirrorctl"] and verb in VERBS[role] and len(arguments) == (verb in _WITH_ID):
+        return words
+    raise _refusal(role, command)
+
+
+def _refusal(role: str, command: str) -> StxMirrorError:
+    usage = [f"mirrorctl {verb}{' ID' if verb in _WITH_ID else ''}" for verb in VERBS[role]]
+    if role == "publish":
+        usage.append("rsync to an open upload")
+    said = f"not {shown(command)}" if command else "no shell"
+    return StxMirrorError(f"this key lets you run {', '.join(usage)}, and {said}")
+
+
+def _checked_rsync(words: list[str]) -> list[str]:
+    if "--sender" in words:
+        raise StxMirrorError("this key only sends: read the mirror over HTTP")
+    if not all(_PLAIN.fullmatch(word) for word in words):
+        raise StxMirrorError("rsync's command line has characters that no upload needs")
+    *options, dot, target = words
+    token = target.rstrip("/")
+    if dot != "." or not all(word.startswith("-") for word in options[1:]):
+        raise StxMirrorError(
+            "rsync may name one directory, that of the upload: rsync ... HOST:<upload>/ "
+            "(without --secluded-args)"
+        )
+    if not uploads.is_token(token):
+        raise StxMirrorError(
+            f"{shown(target)} is not an upload: send to the name that `mirrorctl begin` answers"
+        )
+    return words
+
+
+def run_rsync(config: Config, words: list[str]) -> NoReturn:
+    """Become rsync's server, jailed by rrsync to the upload's directory."""
+    token = words[-1].rstrip("/")
+    path = config.incoming / token
+    if not path.is_dir() or path.is_symlink():
+        raise StxMirrorError("no such upload is open: begin it (again), then send")
+    program = shutil.which("rrsync")
+    if program is None:
+        raise StxMirrorError("this mirror has no rrsync: install rsync 3.2.4 or newer there")
+    # The group reads what arrives, nobody else.
+    os.umask(0o027)
+    command = " ".join([*words[:-1], "."])
+    environment = {**os.environ, "SSH_ORIGINAL_COMMAND": command}
+    os.execve(program, [program, "-wo", "-no-del", str(path)], environment)  # noqa: S606

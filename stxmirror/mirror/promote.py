@@ -1,0 +1,234 @@
+"""The last step of publishing: verify what arrived, and make it visible in one rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from stxmirror import records
+from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
+from stxmirror.mirror import aliases, fs, manifest
+from stxmirror.mirror.begin import check_rule
+from stxmirror.mirror.failures import shown
+from stxmirror.mirror.manifest import Entry
+from stxmirror.mirror.store import Store, token_for
+from stxmirror.mirror.upkeep import Change, changing, new_entry
+
+_CHUNK = 1024 * 1024
+_AGAIN = "send it again (rsync --checksum) and promote again"
+
+
+def promote(store: Store, build: BuildId) -> dict[str, Any]:
+    """Publish a build whose upload is open; a build that is published already is brought to rest.
+
+    The copy, which takes long, is made under the lock of this upload alone; the store's lock is
+    held for the rename and what follows from it.
+    """
+    store.prepare()
+    token = token_for(build)
+    staging = store.config.staging / token
+    with store.upload_lock(token):
+        with changing(store) as change:
+            if str(build) in change.published:
+                return _at_rest(store, change, build)
+            upload = change.uploads.get(str(build))
+            if upload is None:
+                raise StxMirrorError(
+                    f"no upload is open for {build} (it may have expired): begin again"
+                )
+            check_rule(store, build)
+        files = {path: Entry(*entry) for path, entry in upload["files"].items()}
+        tree = staging / "tree"
+        fs.remove_tree(tree)
+        try:
+            _assemble(store, token, files, staging / "pins", tree)
+            result = _check_content(build, files, tree)
+            _finish_tree(build, files, tree)
+        except BaseException:
+            fs.remove_tree(tree)
+            raise
+        with changing(store) as change:
+            size = sum(entry.size for entry in files.values())
+            _make_visible(store, change, new_entry(store, build, result, size), files, tree)
+            return _at_rest(store, change, build)
+
+
+def _assemble(store: Store, token: str, files: dict[str, Entry], pins: Path, tree: Path) -> None:
+    """Put the build's tree together in staging: copies of what arrived, links to what was here."""
+    tree.mkdir(mode=0o755)
+    for directory in manifest.needed_directories(files):
+        (tree / directory).mkdir(mode=0o755)
+    incoming = store.config.incoming / token
+    try:
+        root = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise StxMirrorError(
+            f"the upload's directory cannot be read ({error.strerror}): begin again, send, promote"
+        ) from error
+    try:
+        _refuse_foreign(incoming)
+        there: dict[str, Path] = {}
+        for path, entry in sorted(files.items()):
+            target = tree / path
+            source = there.get(entry.sha256, pins / entry.sha256)
+            if _is_file(source, entry.size):
+                _link_or_copy(source, target)
+            else:
+                _receive(root, path, entry, target)
+            there.setdefault(entry.sha256, target)
+    finally:
+        os.close(root)
+
+
+def _refuse_foreign(incoming: Path) -> None:
+    for path, status in fs.walk(incoming):
+        if stat.S_ISLNK(status.st_mode):
+            what = "a symbolic link"
+        elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            continue
+        else:
+            what = "neither a file nor a directory"
+        raise StxMirrorError(
+            f"the upload has {what} at {shown(path)}: send regular files only (the mirror makes "
+            "the links of the tree itself); begin again, send, promote"
+        )
+
+
+def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
+    """Copy one file that arrived while hashing it; the sender may still have it open."""
+    try:
+        source = fs.open_beneath(root, path)
+    except FileNotFoundError as error:
+        raise StxMirrorError(f"{path} has not arrived: send what `begin` asked for") from error
+    except PermissionError as error:
+        raise StxMirrorError(
+            f"{path} arrived closed to the mirror: send it again with --no-perms"
+        ) from error
+    except OSError as error:
+        raise StxMirrorError(
+            f"{path} arrived as something else than a regular file ({error.strerror}): {_AGAIN}"
+        ) from error
+    digest = hashlib.sha256()
+    size = 0
+    with os.fdopen(source, "rb", buffering=0) as stream, _new_file(target) as copy:
+        while size <= entry.size:
+            chunk = stream.read(min(_CHUNK, entry.size + 1 - size))
+            if not chunk:
+                break
+            size += len(chunk)
+            digest.update(chunk)
+            copy.write(chunk)
+    if size > entry.size:
+        raise StxMirrorError(f"{path} is larger than the manifest says (still written?): {_AGAIN}")
+    if size < entry.size:
+        raise StxMirrorError(
+            f"{path} arrived with {size} of {entry.size} bytes: send the rest and promote again"
+        )
+    if digest.hexdigest() != entry.sha256:
+        raise StxMirrorError(f"{path} arrived damaged, its SHA-256 differs: {_AGAIN}")
+
+
+def _new_file(path: Path) -> BinaryIO:
+    stream = path.open("xb")
+    os.fchmod(stream.fileno(), 0o644)
+    return stream
+
+
+def _is_file(path: Path, size: int) -> bool:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == size
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        with source.open("rb") as stream, _new_file(target) as copy:
+            while chunk := stream.read(_CHUNK):
+                copy.write(chunk)
+
+
+def _check_content(build: BuildId, files: dict[str, Entry], tree: Path) -> str:
+    """Return the build's result once its own records agree with each other and with the files."""
+    manifest.check_sums(manifest.parse_sums((tree / manifest.SUMS).read_bytes()), files)
+    try:
+        record = json.loads((tree / manifest.RECORD).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise StxMirrorError("build.json is not JSON: close the build again") from error
+    records.check(record)
+    if record["id"] != str(build):
+        raise StxMirrorError(f"build.json is of {record['id']}, not of {build}: publish that one")
+    if manifest.MARKERS[record["result"]] not in files:
+        raise StxMirrorError(
+            f"build.json says {record['result']}, and {manifest.MARKERS[record['result']]} is not "
+            "there: close the build again"
+        )
+    return record["result"]
+
+
+def _finish_tree(build: BuildId, files: dict[str, Entry], tree: Path) -> None:
+    """Make the links, and make all of it durable."""
+    for path, target in manifest.links(build, files).items():
+        (tree / path).symlink_to(target)
+    for path in files:
+        fs.fsync_path(tree / path)
+    for directory in (*reversed(manifest.needed_directories(files)), "."):
+        (tree / directory).chmod(0o755)
+        fs.fsync_path(tree / directory)
+
+
+def _make_visible(
+    store: Store,
+    change: Change,
+    entry: dict[str, Any],
+    files: dict[str, Entry],
+    tree: Path,
+) -> None:
+    """Keep the promise first, then show the build: a build without a promise is never seen."""
+    change.record(entry)
+    path = store.path(entry["id"])
+    fs.make_directories(path.parent, store.config.public)
+    tree.rename(path)
+    fs.fsync_path(path.parent)
+    change.published.add(entry["id"])
+    change.index.add(entry["id"], ((name, *known) for name, known in files.items()))
+
+
+def _at_rest(store: Store, change: Change, build: BuildId) -> dict[str, Any]:
+    """Move the aliases, close the upload, and say what became of the build."""
+    change.settle_aliases()
+    with contextlib.suppress(KeyError):
+        store.forget_upload(change.uploads.pop(str(build))["token"])
+    entry = change.entries[str(build)]
+    target = aliases.current(store, [build.directory]).get(build.directory, {}).get(aliases.NAME)
+    if target == build.build_date:
+        why = "this is the newest good build"
+    elif entry["result"] != "success":
+        why = "only a successful build moves the alias"
+    else:
+        why = "a newer good build is there"
+    return {
+        "id": str(build),
+        "result": entry["result"],
+        "keep_until": entry["keep_until"],
+        "rule": entry["rule"],
+        "alias": {
+            "name": aliases.NAME,
+            "target": target,
+            "moved": build.directory in change.moved,
+            "why": why,
+        },
+        "path": str(build),
+    }

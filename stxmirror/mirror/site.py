@@ -1,0 +1,50 @@
+"""Putting the mirror's own pages into the tree, beside the builds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stxmirror.layout import RESERVED_NAMES
+from stxmirror.mirror import aliases, fs, manifest, pages
+from stxmirror.mirror.store import Store, remove_empty_parents
+
+# Only below this one are pages removed: `assets/` also holds what the provisioning put there.
+_PAGES = "builds"
+
+
+def write(store: Store, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make every page anew, write those that changed, and remove those of builds that are gone."""
+    public = store.config.public
+    made = pages.render(
+        [_with_record(store, entry) for _, entry in sorted(entries.items())],
+        store.config.rules,
+        aliases.current(store, (build_id.rpartition("/")[0] for build_id in entries)),
+        store.config.raw,
+        store.now,
+    )
+    for path, data in sorted(made.items()):
+        if path.split("/")[0] not in RESERVED_NAMES:
+            raise ValueError(f"a page would lie at {path}, among the builds")
+        with contextlib.suppress(FileNotFoundError):
+            if (public / path).read_bytes() == data:
+                continue
+        fs.make_directories((public / path).parent, public)
+        fs.write_file(public / path, data, store.scratch)
+    for path, _ in list(fs.walk(public / _PAGES)):
+        page = f"{_PAGES}/{path}"
+        if page not in made and not (public / page).is_dir():
+            (public / page).unlink()
+            remove_empty_parents((public / page).parent, public)
+    store.clear_stale()
+
+
+def _with_record(store: Store, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with its build.json; a withdrawn build's was kept beside its tombstone."""
+    tombstone = entry["tombstone"]
+    if tombstone:
+        return {**entry, "record": tombstone["record"]}
+    data = (store.path(entry["id"]) / manifest.RECORD).read_bytes()
+    return {**entry, "record": json.loads(data)}

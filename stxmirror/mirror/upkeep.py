@@ -1,0 +1,159 @@
+"""What every change of the mirror begins and ends with, so that running again converges.
+
+A run can be cut off at any instruction. The next one of any kind first brings state, index, aliases
+and pages back to what the tree says, then does its own work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import stat
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from stxmirror.layout import BuildId
+from stxmirror.mirror import aliases, fs, manifest, site
+from stxmirror.mirror.failures import Busy
+from stxmirror.mirror.index import Index
+from stxmirror.mirror.store import Store, remove_empty_parents, token_for
+from stxmirror.retention import keep_until, rule_for
+from stxmirror.times import format_time, parse_time
+
+
+class Change:
+    """A change in progress, under the store's lock."""
+
+    def __init__(self, store: Store, index: Index) -> None:
+        """Bring the store back to what the tree says."""
+        self.store = store
+        self.index = index
+        self.published = store.published()
+        self.uploads = store.open_uploads()
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.moved: dict[str, str | None] = {}
+        self._recover()
+
+    def _recover(self) -> None:
+        store = self.store
+        self.entries = store.entries()
+        for build_id, entry in list(self.entries.items()):
+            if build_id in self.published and entry["tombstone"]:
+                self.take_away([build_id])
+            elif build_id not in self.published and not entry["tombstone"]:
+                remove_empty_parents(store.path(build_id).parent, store.config.public)
+                if build_id not in self.uploads:
+                    store.forget(build_id)
+                del self.entries[build_id]
+        for build_id in sorted(self.published - self.entries.keys()):
+            self.record(_adopted(store, build_id))
+        self.index.follow(self.published)
+        self.settle_aliases()
+
+    def record(self, entry: dict[str, Any]) -> None:
+        """Make what is known of a build durable."""
+        self.store.save(entry)
+        self.entries[entry["id"]] = entry
+
+    def settle_aliases(self, doomed: frozenset[str] = frozenset()) -> None:
+        """Point the aliases where they belong, as if the builds ``doomed`` were gone."""
+        present = {
+            build_id: entry
+            for build_id, entry in self.entries.items()
+            if build_id in self.published or build_id in doomed
+        }
+        self.moved.update(aliases.settle(self.store, present, doomed))
+
+    def take_away(self, doomed: Collection[str]) -> None:
+        """Move builds out of the tree, each in one step, after the aliases have left them.
+
+        Their bytes go when the trash is emptied.
+        """
+        store = self.store
+        store.mark_stale()
+        self.settle_aliases(frozenset(doomed))
+        for build_id in doomed:
+            path = store.path(build_id)
+            name = f"{token_for(BuildId.parse(build_id))}-{store.now:%Y%m%dT%H%M%S%f}"
+            path.rename(store.trash / name)
+            fs.fsync_path(path.parent)
+            self.published.discard(build_id)
+            self.index.drop(build_id)
+            remove_empty_parents(path.parent, store.config.public)
+
+    def expire_uploads(self, *, except_for: str | None = None) -> list[str]:
+        """Close the uploads that were begun too long ago; ``except_for`` is the caller's own.
+
+        Staging that belongs to no upload, which a crash leaves behind, goes with them. What
+        somebody is at work on is left alone.
+        """
+        expired = []
+        for build_id, upload in sorted(self.uploads.items()):
+            age = self.store.now - parse_time(upload["began"])
+            is_old = age.total_seconds() > self.store.config.upload_expiry_hours * 3600
+            if is_old and upload["token"] != except_for and self._close(upload["token"]):
+                del self.uploads[build_id]
+                expired.append(build_id)
+        kept = {upload["token"] for upload in self.uploads.values()}
+        kept |= {self.store.scratch.name, self.store.trash.name, except_for}
+        for path in self.store.config.staging.iterdir():
+            if path.name not in kept:
+                self._close(path.name)
+        return expired
+
+    def _close(self, token: str) -> bool:
+        try:
+            with self.store.upload_lock(token):
+                self.store.forget_upload(token)
+        except Busy:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def changing(store: Store) -> Iterator[Change]:
+    """Hold the store's lock around a change; afterwards aliases and pages follow the tree."""
+    store.prepare()
+    with store.lock(), Index(store.config.state, store.config.public) as index:
+        change = Change(store, index)
+        yield change
+        change.settle_aliases()
+        if store.is_stale():
+            site.write(store, change.entries)
+
+
+def empty_trash(store: Store) -> None:
+    """Delete what was taken away; outside the lock, because many files take long."""
+    for path in sorted(store.trash.iterdir()):
+        fs.remove_tree(path)
+
+
+def new_entry(store: Store, build: BuildId, result: str, size: int) -> dict[str, Any]:
+    """Return what is known of a build that is being published now, with the promise made to it."""
+    rule = rule_for(store.config.rules, build.directory)
+    until = rule and keep_until(build.build_date, rule["keep"], store.config.release_period_days)
+    return {
+        "id": str(build),
+        "result": result,
+        "published": format_time(store.now),
+        "keep_until": format_time(until),
+        "rule": rule["stream"] if rule else None,
+        "bytes": size,
+        "hold": None,
+        "notes": [],
+        "tombstone": None,
+    }
+
+
+def read_record(store: Store, build_id: str) -> dict[str, Any]:
+    """Return the build.json of a build in the tree."""
+    return json.loads((store.path(build_id) / manifest.RECORD).read_bytes())
+
+
+def _adopted(store: Store, build_id: str) -> dict[str, Any]:
+    """Return an entry for a build in the tree whose entry was lost."""
+    build = BuildId.parse(build_id)
+    path = store.path(build_id)
+    result = "success" if (path / manifest.MARKERS["success"]).is_file() else "fail"
+    size = sum(status.st_size for _, status in fs.walk(path) if stat.S_ISREG(status.st_mode))
+    return new_entry(store, build, result, size)
