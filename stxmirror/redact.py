@@ -57,8 +57,12 @@ def derive_terms(
     return _longest_first(
         term
         for term in terms
-        if len(term) >= _SHORTEST and term not in COMMON_WORDS and not _is_loopback(term)
+        if len(term) >= _SHORTEST and not _is_common(term) and not _is_loopback(term)
     )
+
+
+def _is_common(term: str) -> bool:
+    return all(label in COMMON_WORDS for label in term.split("."))
 
 
 def _is_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -1,0 +1,142 @@
+"""What the unit tests share: a right stream, a right record, and Ansible's own engine."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT))
+
+# The machine that runs the tests may be busy: what is slow is not therefore wrong.
+settings.register_profile(
+    "project", deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("project")
+
+NOW = datetime(2026, 11, 22, 3, 0, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time at which the tests look at things."""
+    return NOW
+
+
+@pytest.fixture
+def make_stream():
+    """Make an entry of the inventory's ``streams``; keywords change it, ``None`` takes one away."""
+
+    def make(**changes):
+        entry = {
+            "name": "master",
+            "match": "master",
+            "profile": "sample",
+            "distro": "sample",
+            "manifest": {"url": "https://example.org/manifest.git", "file": "default.xml"},
+            "retention": {"days": 14},
+            "audience": "develop",
+            "description": "What will be the next release",
+        }
+        entry.update(changes)
+        return {key: value for key, value in entry.items() if value is not None}
+
+    return make
+
+
+@pytest.fixture
+def good_record():
+    """The record of a finished, successful build with something in every part."""
+    sha = "0123456789abcdef0123456789abcdef01234567"
+    return {
+        "schema": 1,
+        "id": "master/sample/20261120T020000Z",
+        "stream": "master",
+        "ref": "master",
+        "identifier": "master",
+        "distro": "sample",
+        "layer": None,
+        "profile": "sample",
+        "manifest": {
+            "url": "https://example.org/manifest.git",
+            "file": "default.xml",
+            "branch": "master",
+            "revision": sha,
+        },
+        "reason": "nightly",
+        "trigger": "cron",
+        "parent": None,
+        "from_stage": None,
+        "started": "2026-11-20T02:00:00Z",
+        "finished": "2026-11-20T02:09:30Z",
+        "result": "success",
+        "missing": ["container images"],
+        "failed_stage": None,
+        "excerpt": [],
+        "stages": [
+            {
+                "name": "packages",
+                "command": ["build-pkgs", "--std"],
+                "result": "ok",
+                "started": "2026-11-20T02:01:00Z",
+                "finished": "2026-11-20T02:05:00Z",
+                "seconds": 240.5,
+                "cpu_seconds": 400,
+                "peak_memory_bytes": 400_000_000,
+                "exit_code": 0,
+                "attempts": 1,
+                "log": "outputs/logs/packages.log",
+            },
+            {
+                "name": "images",
+                "command": ["build-stx-images.sh", "--push"],
+                "result": "degraded",
+                "started": "2026-11-20T02:05:00Z",
+                "finished": "2026-11-20T02:05:10Z",
+                "seconds": 10,
+                "cpu_seconds": 0.4,
+                "peak_memory_bytes": 9_000_000,
+                "exit_code": 1,
+                "attempts": 2,
+                "log": "outputs/logs/images.log",
+            },
+        ],
+        "artifacts": {"outputs/RPMS/std": {"files": 9, "bytes": 123_456}},
+        "iso": {"path": "outputs/iso/bootimage.iso", "size": 40_000_000, "sha256": "ab" * 32},
+        "images": [],
+        "sanity": {"static": {"result": "ok", "seconds": 0.4}},
+        "changes": [
+            {
+                "path": "cgcs-root",
+                "from": None,
+                "to": sha,
+                "commits": [{"sha": sha, "subject": "Add it"}],
+            }
+        ],
+        "previous_good": "master/sample/20261119T020000Z",
+        "packages": {"built": 8, "reused": 0},
+    }
+
+
+@pytest.fixture(scope="session")
+def template():
+    """Render a Jinja expression with Ansible's engine, with this project's filters.
+
+    Values reach a filter as they do in a play: tagged strings and lazy containers.
+    """
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import filter_loader, init_plugin_loader
+    from ansible.template import Templar, trust_as_template
+
+    init_plugin_loader([])
+    filter_loader.add_directory(str(PROJECT / "filter_plugins"))
+
+    def render(expression: str, **variables):
+        templar = Templar(loader=DataLoader(), variables=variables)
+        return templar.template(trust_as_template("{{ " + expression + " }}"))
+
+    return render

@@ -1,0 +1,214 @@
+"""Each filter as a play meets it: through Ansible's engine, with its documentation."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+FILTERS = sorted(path.stem for path in (PROJECT / "filter_plugins").glob("*.py"))
+A, B = "a" * 40, "b" * 40
+
+
+def test_identifiers(template):
+    assert template("'f/centos76' | release_identifier") == "feature/centos76"
+    assert template("ref | release_identifier", ref="r/2018.10") == "release/2018.10"
+    assert template("'release/2018.10' | legacy_alias") == "r2018.10"
+    assert template("'master' | legacy_alias") is None
+
+
+def test_ids(template):
+    parts = {
+        "identifier": "master",
+        "distro": "centos",
+        "layer": "flock",
+        "build_date": "20261101T020000Z",
+        "directory": "master/centos/flock",
+    }
+    assert template("id | build_parts", id="master/centos/flock/20261101T020000Z") == parts
+    assert template("parts | build_id", parts=parts) == "master/centos/flock/20261101T020000Z"
+    assert template("(id | build_parts) | build_id", id="master/x/20261101T020000Z") == (
+        "master/x/20261101T020000Z"
+    )
+
+
+def test_artifact_paths(template):
+    assert template("'outputs/RPMS' | artifact_path('rt')") == "outputs/RPMS/rt"
+    assert template("'outputs/RPMS' | artifact_path(phase='rt')") == "outputs/RPMS/rt"
+    assert template("'inputs/downloads' | artifact_path") == "inputs/downloads"
+
+
+def test_streams(template, make_stream):
+    streams = [
+        make_stream(),
+        make_stream(name="features", match="{{ prefix }}/*", image_tag=None),
+        make_stream(
+            name="pinned", match="r/2018.10", manifest={"url": "file:///m", "file": "d.xml"}
+        ),
+    ]
+    from ansible.template import trust_as_template
+
+    streams[1]["match"] = trust_as_template(streams[1]["match"])
+    found = template("streams | stream_for('f/x')", streams=streams, prefix="f")
+    assert found["name"] == "features"
+    assert found["match"] == "f/*"
+    assert found["directory"] == "feature/x/sample"
+    assert found["identifier"] == "feature/x"
+    assert found["project"] == "f-x"
+    assert found["manifest"]["branch"] == "f/x"
+    assert found["time_limit"] == 21600
+    checked = template("streams | checked_streams", streams=streams, prefix="f")
+    assert template("streams | checked_streams", streams=checked) == checked
+    rules = template("streams | mirror_rules | to_json", streams=streams, prefix="f")
+    assert [rule["directory"] for rule in json.loads(rules)] == [
+        "master/sample",
+        "feature/*/sample",
+        "release/2018.10/sample",
+    ]
+
+
+def test_a_stream_can_pin_the_manifests_branch(template, make_stream):
+    manifest = {"url": "file:///m.git", "file": "d.xml", "branch": "stable"}
+    found = template("s | stream_for('master')", s=[make_stream(manifest=manifest)])
+    assert found["manifest"]["branch"] == "stable"
+
+
+def test_profiles(template):
+    profile = {
+        "name": "sample",
+        "description": "x",
+        "stages": [{"name": "one", "command": ["true"], "time_limit": 1, "environment": {"A": 1}}],
+    }
+    checked = template("profile | checked_profile(roots=['/localdisk'])", profile=profile)
+    assert checked["stages"][0]["environment"] == {"A": "1"}
+    assert template("p | checked_profile", p=profile) == checked
+
+
+def test_images(template):
+    assert (
+        template(
+            "'nova' | image_reference('starlingx', ref, 'centos', 'pike', qualifier='latest')",
+            ref="f/x",
+        )
+        == "starlingx/stx-nova:f-x-centos-pike-latest"
+    )
+
+
+def test_retention(template):
+    assert template("d | keep_until({'days': 14}, 182)", d="20261101T020000Z") == (
+        "2026-11-15T02:00:00Z"
+    )
+    assert template("d | keep_until({'forever': true}, 182)", d="20261101T020000Z") is None
+    listing = {
+        "builds": [
+            {
+                "id": f"master/sample/202611{day:02}T020000Z",
+                "result": "success",
+                "keep_until": None if day == 1 else "2026-11-03T00:00:00Z",
+                "hold": None,
+                "publishing": False,
+                "bytes": 1,
+            }
+            for day in (1, 2, 3, 20)
+        ],
+        "aliases": {"master/sample": {"latest_build": "20261103T020000Z"}},
+        "rules": [
+            {"stream": "master", "directory": "master/sample", "keep": {"days": 5}},
+        ],
+        "release_period_days": 182,
+        "max_delete_share": 0.5,
+    }
+    plan = template("listing | retention_plan('2026-11-22T00:00:00Z')", listing=listing)
+    assert [step["action"] for step in plan] == ["keep", "keep", "delete", "keep"]
+    assert json.loads(template("p | to_json", p=plan)) == plan
+
+
+def test_redaction(template):
+    assert template(
+        "hosts | redaction_terms(['192.0.2.7/24'], homes)", hosts=["b7.x.org"], homes=["/home/ann"]
+    ) == [
+        *("/home/ann", "192.0.2.7", "b7.x.org"),
+    ]
+
+
+def test_context(template):
+    older = f"(cd ./x && git checkout -f {A})\n"
+    newer = f"(cd ./x && git checkout -f {B})\n"
+    assert template("older | context_changes(newer)", older=older, newer=newer) == [
+        {"path": "x", "from": A, "to": B}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "variables", "said"),
+    [
+        ("ref | release_identifier", {"ref": "f/../../x"}, "not a branch or tag"),
+        ("ref | release_identifier", {"ref": "r/$(id)"}, "not a branch or tag"),
+        ("'' | release_identifier", {}, "name one, such as master"),
+        ("id | build_parts", {"id": "x"}, "not a build id"),
+        ("p | build_id", {"p": {"identifier": "master"}}, "lacks"),
+        ("p | build_id", {"p": []}, "mapping"),
+        ("'outputs/x' | artifact_path", {}, "not an artifact type"),
+        ("'x y' | legacy_alias", {}, "not a release identifier"),
+        ("s | checked_streams", {"s": [{}]}, "`name` is missing"),
+        ("s | stream_for('f/x')", {"s": []}, "no stream builds 'f/x'"),
+        ("s | mirror_rules", {"s": "x"}, "not a list"),
+        ("p | checked_profile", {"p": {}}, "`stages`"),
+        ("'X' | image_reference('a', 'master', 'b', 'c')", {}, "cannot be the component"),
+        ("'x' | keep_until({'days': 1}, 1)", {}, "not a build-date"),
+        ("{} | retention_plan('2026-11-22T00:00:00Z')", {}, "mirrorctl's answer"),
+        ("'x' | context_changes('')", {}, "line 1"),
+    ],
+)
+def test_a_refusal_is_the_sentence_alone(template, expression, variables, said):
+    from ansible.errors import AnsibleError
+
+    with pytest.raises(AnsibleError) as refusal:
+        template(expression, **variables)
+    message = str(refusal.value)
+    assert said in message
+    assert "Traceback" not in message
+    assert "\n" not in message
+
+
+def test_every_filter_has_its_own_documentation():
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("ansible-doc"), "-t", "filter", "--json", *FILTERS],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    documented = json.loads(shown.stdout)
+    assert sorted(documented) == FILTERS
+    for name, parts in documented.items():
+        assert parts["doc"]["name"] == name
+        assert parts["doc"]["short_description"]
+        assert name in parts["examples"]
+        assert parts["return"]["_value"]["description"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_without_the_package_a_filter_says_how_to_install_it(name, monkeypatch):
+    from ansible.errors import AnsibleFilterError
+
+    # None in sys.modules is Python's own way of saying that there is no such package.
+    monkeypatch.setitem(sys.modules, "stxmirror", None)
+    monkeypatch.setitem(sys.modules, "stxmirror.errors", None)
+    spec = importlib.util.spec_from_file_location(
+        f"without_{name}", PROJECT / "filter_plugins" / f"{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    ((offered, function),) = module.FilterModule().filters().items()
+    assert offered == name
+    required = function.__code__.co_argcount - len(function.__defaults__ or ())
+    with pytest.raises(AnsibleFilterError, match=r"script/bootstrap, or `pip install \.`"):
+        function(*["x"] * required)

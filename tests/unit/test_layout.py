@@ -1,0 +1,312 @@
+"""Names of builds: what maps, what is refused by name, and that nothing leaves the tree."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stxmirror import layout
+from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
+from stxmirror.times import format_build_date
+
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}(\.[A-Za-z0-9_-]{1,8}){0,3}", fullmatch=True)
+words = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
+kinds = words.filter(lambda kind: kind not in layout.RESERVED_NAMES and kind != "master")
+identifiers = st.one_of(st.just("master"), st.builds("{}/{}".format, kinds, names))
+build_dates = st.datetimes().map(lambda when: when.strftime(f"{when.year:04}%m%dT%H%M%SZ"))
+build_ids = st.builds(BuildId, identifiers, words, st.none() | words, build_dates)
+# Text that looks enough like a ref to reach every branch of the grammar, or like an attack.
+hostile = st.one_of(
+    st.text(max_size=30),
+    st.text(alphabet="frmvc/.-_~$(`;|&<>*?\\'\" \n\0abz019%", max_size=24),
+    st.builds("{}/{}".format, st.sampled_from(["f", "r", "m", "vr", "rc"]), st.text(max_size=20)),
+)
+TRICKS = re.compile(r"[\s$`;|&<>*?\\'\"(){}\[\]!#\0]")
+
+
+def assert_safe(path: str) -> None:
+    """A path that stays below where it is put, and is one plain word to a shell."""
+    assert not path.startswith(("/", "-", "~"))
+    assert posixpath.normpath(path) == path
+    assert not path.startswith("..")
+    assert all(part not in ("", ".", "..") and part[0] not in ".-~" for part in path.split("/"))
+    assert not TRICKS.search(path)
+    assert path.isascii()
+    assert path.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("ref", "identifier"),
+    [
+        ("master", "master"),
+        ("f/centos76", "feature/centos76"),
+        ("r/2018.10", "release/2018.10"),
+        ("r/2018.10.1", "release/2018.10.1"),
+        ("r/stx.2.0", "release/stx.2.0"),
+        ("r/stx.10.0", "release/stx.10.0"),
+        ("m/2019.05b1", "milestone/2019.05b1"),
+        ("m/2018.10.b3", "milestone/2018.10.b3"),
+    ],
+)
+def test_refs_that_the_specification_places(ref, identifier):
+    assert layout.release_identifier(ref) == identifier
+
+
+@pytest.mark.parametrize(
+    ("ref", "suggested"),
+    [
+        ("m2018.10.b3", "milestone/2018.10.b3"),
+        ("2018.10.b3", "milestone/2018.10.b3"),
+        ("2019.05b1", "milestone/2019.05b1"),
+        ("r2018.10.0", "release/2018.10.0"),
+        ("r2018.10", "release/2018.10"),
+        ("2018.10.2", "release/2018.10.2"),
+        ("2018.12.0", "release/2018.12.0"),
+        ("2.0.0", "release/2.0.0"),
+        ("2.0.0.rc1", "release/2.0.0.rc1"),
+        ("3.0.1", "release/3.0.1"),
+        ("vr/stx.5.0", "release/stx.5.0"),
+        ("v/stx.5.0", "release/stx.5.0"),
+        ("rc/2.0", "release/2.0"),
+    ],
+)
+def test_historic_refs_are_refused_by_name_with_what_to_write(ref, suggested):
+    with pytest.raises(StxMirrorError) as refusal:
+        layout.release_identifier(ref)
+    assert repr(ref) in str(refusal.value)
+    assert f"`identifier:`, such as {suggested}" in str(refusal.value)
+    assert layout.check_identifier(suggested) == suggested
+
+
+@pytest.mark.parametrize(
+    "ref", ["main", "stx.10.0", "f-centos76", "feature/x", "user/ann/x", "f/a/b", "r/stx.1/x", "f"]
+)
+def test_other_refs_are_refused_and_told_to_name_an_identifier(ref):
+    with pytest.raises(StxMirrorError, match="`identifier:`") as refusal:
+        layout.release_identifier(ref)
+    assert repr(ref) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        *(
+            "f/../../x",
+            "r/$(id)",
+            "",
+            "../master",
+            "f/..",
+            "f/.x",
+            "f/x..y",
+            "f/-x",
+            "-f/x",
+            "f//x",
+        ),
+        *(
+            "f/x/",
+            "/f/x",
+            "f/x y",
+            "f/x\n",
+            "master\n",
+            "f/x;id",
+            "f/`id`",
+            "f/x|y",
+            "f/x\0",
+            "f/é",
+        ),
+        *("f/x.lock", "f/@{u}", "f/~", "~/x", "f/x*", "f/\u2024\u2024", "f/" + "x" * 300, None, 7),
+    ],
+)
+def test_tricks_in_a_ref_are_refused(ref):
+    with pytest.raises(StxMirrorError):
+        layout.release_identifier(ref)
+
+
+@given(hostile)
+def test_whatever_is_given_an_identifier_is_safe_or_refused(ref):
+    try:
+        identifier = layout.release_identifier(ref)
+    except StxMirrorError as refusal:
+        message = str(refusal)
+    else:
+        message = ""
+        assert_safe(identifier)
+        assert layout.check_identifier(identifier) == identifier
+    assert "\n" not in message
+
+
+@given(st.lists(names, min_size=2, max_size=2, unique=True), st.sampled_from("frm"))
+def test_two_refs_never_meet_in_one_identifier(pair, prefix):
+    one, other = (layout.release_identifier(f"{prefix}/{name}") for name in pair)
+    assert one != other
+
+
+@given(build_ids)
+def test_an_id_reads_back_as_what_it_was(build):
+    assert BuildId.parse(str(build)) == build
+    assert str(build) == f"{build.directory}/{build.build_date}"
+    assert format_build_date(build.when) == build.build_date
+    assert_safe(str(build))
+
+
+@given(st.one_of(hostile, build_ids.map(str).map(lambda text: text + "/x"), build_ids.map(str)))
+def test_only_what_an_id_prints_is_read_as_an_id(text):
+    try:
+        build = BuildId.parse(text)
+    except StxMirrorError:
+        return
+    assert str(build) == text
+    assert_safe(text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "master",
+        "master/sample",
+        "master/sample/latest_build",
+        "master/sample/20261301T000000Z",
+        "master/sample/20260230T000000Z",
+        "master/sample/20261120T020060Z",
+        "master/sample/20261120T020000",
+        "master/sample/20261120T020000Z/",
+        "master/sample/20261120T020000Z\n",
+        "master/sample/a/b/20261120T020000Z",
+        "master/x/sample/flock/20261120T020000Z",
+        "feature/sample/20261120T020000Z",
+        "builds/x/sample/20261120T020000Z",
+        "assets/x/sample/20261120T020000Z",
+        "feature/../sample/20261120T020000Z",
+        "Feature/x/sample/20261120T020000Z",
+        "/master/sample/20261120T020000Z",
+        "master//20261120T020000Z",
+        "master/sample/\uff12\uff10261120T020000Z",
+        "master/Sample/20261120T020000Z",
+        None,
+    ],
+)
+def test_what_is_not_an_id_is_refused(path):
+    with pytest.raises(StxMirrorError):
+        BuildId.parse(path)
+
+
+def test_an_id_cannot_be_made_wrong():
+    with pytest.raises(StxMirrorError):
+        BuildId("master", "sample", "../x", "20261120T020000Z")
+
+
+@pytest.mark.parametrize("kind", ["builds", "assets", "master"])
+def test_the_mirrors_own_names_cannot_be_a_kind(kind):
+    with pytest.raises(StxMirrorError, match="mirror uses itself"):
+        layout.check_identifier(f"{kind}/x")
+
+
+def test_a_stream_may_bring_a_kind_of_its_own():
+    assert layout.check_identifier("rc/2.0") == "rc/2.0"
+
+
+def test_the_one_legacy_link():
+    assert layout.legacy_alias("release/2018.10") == "r2018.10"
+    for other in ("release/2018.10.1", "release/2019.05", "master", "feature/2018.10"):
+        assert layout.legacy_alias(other) is None
+
+
+@pytest.mark.parametrize("alias", ["builds", "index.html", "master", "a/b", "..", ".x", "", "x y"])
+def test_links_at_the_top_never_take_a_name_in_use(alias):
+    with pytest.raises(StxMirrorError):
+        layout.check_alias(alias)
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "phase", "path"),
+    [
+        ("inputs", "RPMS", None, "inputs/RPMS"),
+        ("inputs", "SRPMS", None, "inputs/SRPMS"),
+        ("inputs", "downloads", None, "inputs/downloads"),
+        ("outputs", "RPMS", "std", "outputs/RPMS/std"),
+        ("outputs", "SRPMS", "rt", "outputs/SRPMS/rt"),
+        ("outputs", "iso", None, "outputs/iso"),
+        ("outputs", "installer", None, "outputs/installer"),
+        ("outputs", "wheels", None, "outputs/wheels"),
+        ("outputs", "helm-charts", None, "outputs/helm-charts"),
+        ("outputs", "logs", None, "outputs/logs"),
+    ],
+)
+def test_artifacts_lie_where_the_specification_puts_them(side, kind, phase, path):
+    assert layout.artifact_path(side, kind, phase) == path
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "phase"),
+    [
+        ("outputs", "RPMS", None),
+        ("outputs", "RPMS", "repodata"),
+        ("outputs", "RPMS", "../x"),
+        ("outputs", "RPMS", ""),
+        ("outputs", "iso", "std"),
+        ("inputs", "RPMS", "std"),
+        ("inputs", "iso", None),
+        ("outputs", "../iso", None),
+        ("outputs", None, None),
+        (None, "iso", None),
+        ("", "", None),
+    ],
+)
+def test_other_artifact_paths_are_refused(side, kind, phase):
+    with pytest.raises(StxMirrorError):
+        layout.artifact_path(side, kind, phase)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "build.json",
+        "SHA256SUMS.asc",
+        "outputs/RPMS/std/busybox-1.36.1-1.el7~rc1^git.x86_64.rpm",
+        "inputs/downloads/busybox-static_1%3a1.35.0-4+b4_amd64.deb",
+        "outputs/RPMS/std/repodata/repomd.xml",
+        "outputs/wheels/__init__.py",
+    ],
+)
+def test_names_of_real_artifacts_can_be_published(path):
+    assert layout.safe_relative_path(path) == path
+
+
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.text(alphabet="ab/.-~%+$(`;|&*?\\ '\n\0", max_size=20),
+    )
+)
+def test_a_path_of_an_upload_is_safe_or_refused(path):
+    try:
+        safe = layout.safe_relative_path(path)
+    except StxMirrorError as refusal:
+        message = str(refusal)
+    else:
+        message = ""
+        assert safe == path
+        assert_safe(safe)
+        assert shlex.split(safe) == [safe]
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/etc/passwd", "a/../b", "./a", "a//b", "a/", ".htaccess", "-rf", "~/x", "x" * 256]
+)
+def test_path_tricks_are_refused(path):
+    with pytest.raises(StxMirrorError):
+        layout.safe_relative_path(path)
+
+
+def test_the_work_directory_of_a_ref():
+    assert layout.project_name("r/stx.10.0") == "r-stx.10.0"
+    with pytest.raises(StxMirrorError):
+        layout.project_name("f/../x")

@@ -1,0 +1,192 @@
+"""Profiles, checked as a whole."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stxmirror.errors import StxMirrorError
+from stxmirror.profiles import check_profile
+
+ROOTS = ["/localdisk", "/import/mirrors/"]
+
+
+def stage(**changes):
+    entry = {
+        "name": "packages",
+        "command": ["build-pkgs", "--std"],
+        "time_limit": 3600,
+        "yields": [{"from": "std/rpmbuild/RPMS/*.rpm", "type": "outputs/RPMS", "phase": "std"}],
+        **changes,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def profile(*stages, **changes):
+    return {
+        "name": "sample",
+        "description": "The sample",
+        "stages": list(stages) or [stage()],
+        **changes,
+    }
+
+
+ISO = {
+    "from": "export/bootimage.iso",
+    "memory_mb": 1024,
+    "disk_gb": 2,
+    "markers": {"boot": "a", "install": "b", "installed": "c"},
+    "time_limit": 300,
+}
+
+
+def test_defaults_are_filled_in():
+    checked = check_profile(profile(environment={"JOBS": 2}))
+    assert checked["environment"] == {"JOBS": "2"}
+    assert checked["iso"] is None
+    assert checked["stages"] == [
+        {
+            "name": "packages",
+            "command": ["build-pkgs", "--std"],
+            "chdir": "",
+            "environment": {},
+            "time_limit": 3600,
+            "retries": 0,
+            "yields": [{"from": "std/rpmbuild/RPMS/*.rpm", "type": "outputs/RPMS", "phase": "std"}],
+            "log_files": [],
+            "on_failure": "end",
+            "missing": None,
+        }
+    ]
+    assert check_profile(checked) == checked
+
+
+def test_a_full_profile_is_taken_and_left_alone():
+    full = profile(
+        stage(
+            chdir="/localdisk/x",
+            environment={"A": "b"},
+            retries=2,
+            on_failure="degrade",
+            missing="container images",
+            log_files=["std/results/**/*.log", "/localdisk/log/*.log"],
+        ),
+        stage(name="iso", yields=[{"from": "/import/mirrors/x/*", "type": "inputs/downloads"}]),
+        iso=ISO,
+    )
+    before = copy.deepcopy(full)
+    checked = check_profile(full, ROOTS)
+    assert full == before
+    assert checked["iso"] == ISO
+    assert checked["stages"][0]["missing"] == "container images"
+    assert check_profile(checked, ROOTS) == checked
+
+
+@pytest.mark.parametrize(
+    ("stage_changes", "said"),
+    [
+        ({"name": "Build all"}, "`name`"),
+        ({"name": None}, "stage 1: `name`"),
+        ({"command": "build-pkgs --std"}, "no shell reads it"),
+        ({"command": []}, "`command` is not a list"),
+        ({"command": [""]}, "`command`"),
+        ({"command": ["x", True]}, "quote"),
+        ({"command": ["x", ["y"]]}, "`command`"),
+        ({"time_limit": 0}, "`time_limit`"),
+        ({"time_limit": "3600"}, "`time_limit`"),
+        ({"time_limit": None}, "`time_limit`"),
+        ({"retries": -1}, "`retries`"),
+        ({"retries": True}, "`retries`"),
+        ({"chdir": "../x"}, "`chdir`"),
+        ({"environment": {"A B": "x"}}, "environment variable"),
+        ({"environment": {"A": True}}, "quote"),
+        ({"environment": ["A=b"]}, "`environment`"),
+        ({"on_failure": "ignore"}, "end or degrade"),
+        ({"on_failure": "degrade"}, "`missing` must say"),
+        ({"missing": "images"}, "`on_failure: degrade`"),
+        ({"yields": [{"from": "x", "type": "outputs/debs"}]}, "not an artifact type"),
+        ({"yields": [{"from": "x", "type": "outputs/RPMS"}]}, "needs a build phase"),
+        ({"yields": [{"from": "x", "type": "outputs/iso", "phase": "std"}]}, "no build phases"),
+        ({"yields": [{"from": "x", "type": None}]}, "not an artifact type"),
+        ({"yields": [{"form": "x", "type": "outputs/iso"}]}, "`form` is not known"),
+        ({"yields": ["x"]}, "not a mapping"),
+        ({"yields": "x"}, "`yields` is not a list"),
+        ({"yields": [{"from": "../*.iso", "type": "outputs/iso"}]}, "leaves the workspace"),
+        ({"yields": [{"from": "/etc/*", "type": "outputs/iso"}]}, "absolute"),
+        ({"yields": [{"from": "/localdisk/../etc/x", "type": "outputs/iso"}]}, "leaves"),
+        ({"yields": [{"from": "/localdiskette/x", "type": "outputs/iso"}]}, "absolute"),
+        ({"yields": [{"from": "~/x", "type": "outputs/iso"}]}, "'~'"),
+        ({"yields": [{"from": "", "type": "outputs/iso"}]}, "not a glob"),
+        ({"log_files": ["/etc/shadow"]}, "absolute"),
+        ({"log_files": "x"}, "`log_files` is not a list"),
+        ({"timelimit": 3}, "`timelimit` is not known"),
+    ],
+)
+def test_a_mistake_in_a_stage_is_named(stage_changes, said):
+    with pytest.raises(StxMirrorError) as refusal:
+        check_profile(profile(stage(**stage_changes)), ROOTS)
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "My product"}, "`name`"),
+        ({"description": ""}, "`description`"),
+        ({"stages": []}, "at least one stage"),
+        ({"stages": "x"}, "at least one stage"),
+        ({"stages": ["x"]}, "stage 1 is not a mapping"),
+        ({"stages": [stage(), stage()]}, "two stages are called packages"),
+        ({"stage": []}, "`stage` is not known"),
+        ({"iso": []}, "`iso` is not a mapping"),
+        ({"iso": {**ISO, "from": "/boot/x.iso"}}, "absolute"),
+        ({"iso": {**ISO, "memory_mb": 0}}, "`memory_mb`"),
+        ({"iso": {**ISO, "markers": {"boot": "a"}}}, "`markers`"),
+        ({"iso": {**ISO, "markers": {**ISO["markers"], "boot": ""}}}, "a marker"),
+        ({"iso": {**ISO, "cpus": 2}}, "`cpus` is not known"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_named(changes, said):
+    with pytest.raises(StxMirrorError) as refusal:
+        check_profile({**profile(), **changes}, ROOTS)
+    assert said in str(refusal.value)
+
+
+def test_every_problem_is_in_one_error():
+    wrong = profile(stage(time_limit=0), stage(command="x"), name="X")
+    with pytest.raises(StxMirrorError) as refusal:
+        check_profile(wrong)
+    for said in ("4 problems", "`name`", "`time_limit`", "no shell", "two stages"):
+        assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", [None, [], "sample"])
+def test_what_is_no_profile_is_refused(value):
+    with pytest.raises(StxMirrorError, match="not a mapping"):
+        check_profile(value)
+
+
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from(
+        ["name", "command", "chdir", "environment", "time_limit", "retries", "yields", "log_files"]
+    ),
+    values,
+)
+def test_any_value_anywhere_is_taken_or_refused_with_a_sentence(key, value):
+    try:
+        checked = check_profile(profile(stage(**{key: value})), ROOTS)
+    except StxMirrorError:
+        return
+    assert check_profile(checked, ROOTS) == checked
+    for entry in checked["stages"][0]["yields"]:
+        assert ".." not in entry["from"].split("/")
