@@ -109,60 +109,22 @@ import os
 import re
 import shutil
 import stat
-import struct
 import tempfile
 from pathlib import Path
 
+from ansible.module_utils import rpm_header
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.secret_terms import Terms
 
 BLOCK = 1 << 20
 REPORT_MAX = 20
 ISO_NAME = "bootimage.iso"
 # The mirror refuses any other name, so a bad one is better found here, where its origin is known.
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^@%=,:-]{0,254}", re.ASCII)
-REPLACEMENT = b"[redacted]"
-
-RPM_LEAD = b"\xed\xab\xee\xdb"
-RPM_HEADER = b"\x8e\xad\xe8\x01"
-RPM_BUILDTIME = 1006
-RPM_TEXT_TYPES = (6, 8, 9)  # string, list of strings, translated string
-RPM_TAGS = {
-    **{1000: "Name", 1001: "Version", 1002: "Release", 1004: "Summary", 1005: "Description"},
-    **{1007: "Buildhost", 1010: "Distribution", 1011: "Vendor", 1014: "License"},
-    **{1015: "Packager", 1016: "Group", 1020: "URL", 1044: "Source RPM", 1094: "Cookie"},
-    **{1081: "Changelog name", 1082: "Changelog text", 1117: "Base names", 1118: "Dir names"},
-    **{1122: "Optflags", 1123: "Disturl", 1047: "Provides", 1049: "Requires"},
-    **{1023: "Prein", 1024: "Postin", 1025: "Preun", 1026: "Postun"},
-}
 
 
 class Unusable(Exception):
     """Why one file is not taken, without its name."""
-
-
-class Terms:
-    """The words that must not be published, found as whole words in any case."""
-
-    def __init__(self, terms):
-        """Compile ``terms``; the rule is that of ``stxmirror.redact``, which made them."""
-        words = sorted({term for term in terms if term}, key=lambda term: (-len(term), term))
-        source = "|".join(self._bounded(word) for word in words)
-        self.pattern = re.compile(source.encode("utf-8"), re.IGNORECASE) if words else None
-
-    @staticmethod
-    def _bounded(term):
-        before = r"(?<![A-Za-z0-9_])" if re.match(r"\w", term) else ""
-        after = r"(?![A-Za-z0-9_])" if re.search(r"\w\Z", term) else ""
-        return before + re.escape(term) + after
-
-    def find(self, content):
-        """Return the first term in ``content`` (bytes) as text, or ``None``."""
-        found = self.pattern.search(content) if self.pattern else None
-        return found.group().decode("utf-8") if found else None
-
-    def redact(self, content):
-        """Return ``content`` (bytes) with every term replaced."""
-        return self.pattern.sub(REPLACEMENT, content) if self.pattern else content
 
 
 def is_inside(path, roots):
@@ -230,36 +192,6 @@ def _expand(directory, parts):
     return found
 
 
-def read_header(file):
-    """Return ``[(tag, type, content)]`` of an RPM's main header, or raise :class:`Unusable`.
-
-    The format is that of the Linux Standard Base: a lead of 96 bytes, the signature's header,
-    padded to 8 bytes, then the header.
-    """
-    if file.read(96)[:4] != RPM_LEAD:
-        raise Unusable("it is not an RPM")
-    index, store = _read_section(file)
-    file.read(-len(store) % 8)
-    index, store = _read_section(file)
-    entries = sorted(index, key=lambda entry: entry[2])
-    ends = [entry[2] for entry in entries[1:]] + [len(store)]
-    return [(tag, kind, store[at:end]) for (tag, kind, at, _), end in zip(entries, ends)]
-
-
-def _read_section(file):
-    intro = file.read(16)
-    if len(intro) != 16 or intro[:4] != RPM_HEADER:
-        raise Unusable("its RPM header is damaged")
-    count, size = struct.unpack(">II", intro[8:])
-    # The limits of rpm itself: a header that claims more is a trick.
-    if count > 0xFFFF or size > 0x0FFFFFFF:
-        raise Unusable("its RPM header is damaged")
-    index, store = file.read(16 * count), file.read(size)
-    if len(index) != 16 * count or len(store) != size:
-        raise Unusable("it is an RPM cut short")
-    return list(struct.iter_unpack(">IIII", index)), store
-
-
 class Collector:
     """One run: fills the tree and keeps account."""
 
@@ -313,19 +245,20 @@ class Collector:
 
     def _check_rpm(self, target):
         path = self.tree / target
-        with path.open("rb") as file:
-            entries = read_header(file)
-        for tag, kind, content in entries:
-            if tag == RPM_BUILDTIME and len(content) >= 4:
-                self.build_times[target] = struct.unpack(">I", content[:4])[0]
-            term = self.terms.find(content) if kind in RPM_TEXT_TYPES else None
+        try:
+            with path.open("rb") as file:
+                when, texts = rpm_header.read_header(file)
+        except rpm_header.NotAnRpm as error:
+            raise Unusable(str(error)) from error
+        for field, content in texts:
+            term = self.terms.find(content)
             if term:
                 self.problems.append(
-                    f"{target} has {term!r} in its header field {RPM_TAGS.get(tag, tag)}: clamp "
-                    "that field where the package is built"
+                    f"{target} has {term!r} in its header field {field}: clamp that field where "
+                    "the package is built"
                 )
         # Metadata holds the file's time: from the header, it is the same for the same RPM.
-        when = self.build_times.setdefault(target, 0)
+        self.build_times[target] = when
         if int(path.stat().st_mtime) != when:
             os.utime(path, (when, when))
 

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LIBRARY = Path(__file__).resolve().parents[2] / "library"
+PROJECT = Path(__file__).resolve().parents[2]
 
 _START = """
-import json, runpy, sys
+import runpy, sys
+import ansible.module_utils
 from ansible.module_utils import basic
+ansible.module_utils.__path__.append(sys.argv[3])
 basic._ANSIBLE_ARGS = sys.argv[2].encode()
 basic._ANSIBLE_PROFILE = "legacy"
 runpy.run_path(sys.argv[1], run_name="__main__")
@@ -29,8 +31,9 @@ def call(
             sys.executable,
             "-c",
             _START,
-            str(LIBRARY / f"{name}.py"),
+            str(PROJECT / "library" / f"{name}.py"),
             json.dumps({"ANSIBLE_MODULE_ARGS": told}),
+            str(PROJECT / "module_utils"),
         ],
         capture_output=True,
         text=True,

@@ -1,0 +1,37 @@
+"""The words that must not be published, for modules that run on a build host.
+
+The rule is that of ``stxmirror.redact``, which cannot be imported there; a test compares them.
+"""
+
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = b"[redacted]"
+
+
+class Terms:
+    """The words that must not be published, found as whole words in any case."""
+
+    def __init__(self, terms):
+        """Compile ``terms``, which filter redaction_terms made."""
+        words = sorted({term for term in terms if term}, key=lambda term: (-len(term), term))
+        source = "|".join(self._bounded(word) for word in words)
+        self.pattern = re.compile(source.encode("utf-8"), re.IGNORECASE) if words else None
+
+    @staticmethod
+    def _bounded(term):
+        before = r"(?<![A-Za-z0-9_])" if re.match(r"\w", term) else ""
+        after = r"(?![A-Za-z0-9_])" if re.search(r"\w\Z", term) else ""
+        return before + re.escape(term) + after
+
+    def find(self, content):
+        """Return the first term in ``content`` (bytes) as text, or ``None``."""
+        found = self.pattern.search(content) if self.pattern else None
+        return found.group().decode("utf-8") if found else None
+
+    def redact(self, content):
+        """Return ``content`` (bytes) with every term replaced."""
+        return self.pattern.sub(REPLACEMENT, content) if self.pattern else content
