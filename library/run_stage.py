@@ -49,6 +49,10 @@ options:
     description: How many times a failed command is started again. A time-out is not retried.
     type: int
     default: 0
+  min_free_bytes:
+    description: The stage fails at once if the file system of O(chdir) has less room than this.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: In check mode nothing is started, and RV(result) is V(skipped).
@@ -103,7 +107,9 @@ peak_memory_bytes:
   type: int
   sample: 734003200
 exit_code:
-  description: Of the last attempt; 128 plus the signal for a command that a signal ended.
+  description:
+    - Of the last attempt; 128 plus the signal for a command that a signal ended; null for one that
+      ran out of time.
   returned: always
   type: int
   sample: 0
@@ -283,19 +289,29 @@ class Stage:
         self.log = Path(params["log"])
         self.environment = clean_environment(params["environment"])
         self.retries: int = params["retries"]
+        self.min_free_bytes: int = params["min_free_bytes"]
         self.deadline = time.monotonic() + params["time_limit"]
         self.time_limit: int = params["time_limit"]
 
     def refusal(self) -> str | None:
         """Return why the command cannot be started, or None."""
         if not self.chdir.is_dir():
-            return f"the working directory {self.chdir} does not exist: an earlier stage makes it"
+            return (
+                f"has no working directory: {self.chdir} does not exist, an earlier stage makes it"
+            )
+        volume = os.statvfs(self.chdir)
+        free = volume.f_bavail * volume.f_frsize
+        if free < self.min_free_bytes:
+            return (
+                f"was not started: {self.chdir} has {free // 1000000} MB free, and it needs "
+                f"{self.min_free_bytes // 1000000} MB: free some (`stx-mirror prune`)"
+            )
         word = self.command[0]
         if find_program(word, self.chdir, self.environment["PATH"]) is None:
             where = self.chdir if "/" in word else self.environment["PATH"]
             return (
-                f"the command {word} was not found in {where}: correct the stage's command or "
-                "PATH in the profile, or install what provides it"
+                f"was not found in {where}: correct the stage's command or PATH in the profile, "
+                "or install what provides it"
             )
         return None
 
@@ -367,12 +383,12 @@ class Stage:
             else:
                 why = f"ended with exit code {code}"
         if why is not None:
-            self.note(why)
+            self.note(f"{self.command[0]} {why}")
         if left:
             self.note(f"could not be ended, since they run as another user: {left}")
         return {
             "result": "ok" if why is None else "timeout" if code is None else "failed",
-            "exit_code": 128 + signal.SIGKILL if code is None else code,
+            "exit_code": code,
             "attempts": attempts,
             "excerpt": excerpt(self.log, offset),
             "msg": f"{self.command[0]} {why or 'succeeded'}"
@@ -390,6 +406,7 @@ def main() -> None:
             "log": {"type": "path", "required": True},
             "time_limit": {"type": "int", "required": True},
             "retries": {"type": "int", "default": 0},
+            "min_free_bytes": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

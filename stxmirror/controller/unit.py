@@ -145,12 +145,15 @@ def run_playbook(run: Run) -> str:
     import ansible_runner  # noqa: PLC0415
 
     private = run.paths.runner(run.project)
+    # ansible-playbook is looked up by its name, and this environment's own is the right one.
+    search = f"{sys.prefix}/bin:{os.environ.get('PATH', os.defpath)}"
     done = ansible_runner.run(
         private_data_dir=str(private),
         project_dir=str(project_directory()),
         playbook=f"playbooks/{run.request.verb}.yml",
         inventory=str(run.paths.inventory),
         extravars=run.request.extra_vars(run.time_limit),
+        envvars={"PATH": search},
         ident=run.request.token,
         rotate_artifacts=KEPT_RUNS,
         event_handler=run.event,

@@ -86,7 +86,7 @@ def test_a_failure_says_why(tmp_path):
     assert done["failed"]
     assert done["result"] == "failed"
     assert done["exit_code"] == 3
-    assert done["excerpt"][-2:] == ["no room", f"== {done['msg'].split(' ', 1)[1]}"]
+    assert done["excerpt"][-2:] == ["no room", f"== {done['msg']}"]
     assert "exit code 3" in done["msg"]
     assert len(done["excerpt"]) == 30
 
@@ -199,6 +199,7 @@ def test_arguments_reach_the_command_as_they_are(tmp_path):
         ({"command": ["./stage.sh"], "chdir": "/"}, ["./stage.sh was not found in /"]),
         ({"command": ["/etc/passwd"]}, ["/etc/passwd was not found"]),
         ({"chdir": "/no/such/place"}, ["/no/such/place does not exist"]),
+        ({"min_free_bytes": 2**62}, ["MB free", "stx-mirror prune"]),
     ],
 )
 def test_a_stage_that_cannot_start_fails_with_one_clear_reason(tmp_path, arguments, words):
