@@ -1,0 +1,386 @@
+"""The page of one build: how it went, what is in it, and how to use it.
+
+Nothing here depends on the time at which the page is made, so that a page changes only when what
+it tells of does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stxmirror.mirror import page_parts as parts
+from stxmirror.mirror.page_html import (
+    Child,
+    Markup,
+    duration,
+    element,
+    file_href,
+    link,
+    moment,
+    page,
+    plural,
+    size,
+)
+from stxmirror.mirror.page_model import Build, Directory
+
+COMMITS_SHOWN = 25
+_SIGNS = {"ok": "✓", "failed": "✗", "timeout": "✗", "degraded": "!", "skipped": "·"}
+
+
+def render(build: Build, directory: Directory, config: Mapping[str, Any]) -> bytes:
+    """Return the page of a build."""
+    title, prefix = str(config["title"]), str(config["prefix"])
+    root = "../" * (1 + len(build.path.split("/")))
+    base = f"{root}{build.path}/"
+    sections = [
+        _failure(build, base),
+        _iso(build, root, prefix),
+        _sanity(build),
+        _stages(build, base),
+        _changes(build),
+        _artifacts(build, base),
+        _packages(build, prefix),
+    ]
+    return page(
+        f"{build.path} · {title}",
+        root,
+        header=parts.header(
+            title,
+            root,
+            [
+                link(f"{root}#streams", "Streams"),
+                link(f"{root}#recent", "Recent builds"),
+                link(base, "Files") if not build.withdrawn else None,
+            ],
+        ),
+        body=[_heading(build, directory, root), [section for section in sections if section]],
+        footer=element(
+            "p",
+            None,
+            "For programs: ",
+            link(f"{base}build.json", "build.json") if not build.withdrawn else "builds.json",
+            " and ",
+            link(f"{root}builds.json", "builds.json"),
+            ". All times are UTC.",
+        ),
+    )
+
+
+def _heading(build: Build, directory: Directory, root: str) -> Markup:
+    record = build.record
+    entry = build.entry
+    badges = [
+        parts.state_badge(build),
+        element("span", {"class": "badge quiet"}, "latest_build") if build.is_latest else None,
+        element("span", {"class": "badge held"}, "held") if entry.get("hold") else None,
+        parts.audience_badge(directory),
+    ]
+    notices: list[Child] = []
+    if build.withdrawn:
+        notices.append(
+            _notice(
+                "bad",
+                "Withdrawn ",
+                moment(build.withdrawn["when"]),
+                ": ",
+                build.withdrawn["reason"],
+                _instead(directory, root),
+            )
+        )
+    if entry.get("hold"):
+        notices.append(_notice("held", "Held, whatever the rules say: ", entry["hold"]))
+    if record["missing"]:
+        notices.append(
+            _notice(
+                "warn", "This success is incomplete. It lacks ", ", ".join(record["missing"]), "."
+            )
+        )
+    notices.extend(_notice("note", str(note)) for note in entry.get("notes") or [])
+    return element(
+        "section",
+        {"class": "title"},
+        element(
+            "p",
+            {"class": "crumbs"},
+            link(root, "Builds"),
+            " / ",
+            link(f"{root}{build.id.directory}/", build.id.directory),
+        ),
+        element("h1", None, build.id.build_date),
+        element("p", {"class": "badges"}, badges),
+        notices,
+        _facts(build, directory, root),
+    )
+
+
+def _instead(directory: Directory, root: str) -> Child:
+    latest = directory.latest
+    if latest is None:
+        return None
+    return [". Take ", link(root + latest.page, latest.path), " instead."]
+
+
+def _notice(css: str, *content: Child) -> Markup:
+    return element("p", {"class": f"notice {css}"}, *content)
+
+
+def _facts(build: Build, directory: Directory, root: str) -> Markup:
+    record = build.record
+    manifest = record["manifest"]
+    revision = manifest["revision"]
+    asked = "by a person" if record["trigger"] == "person" else "on schedule"
+    reused = record["packages"]["reused"]
+    return parts.facts(
+        [
+            ("Built from", [element("code", None, record["ref"]), f", stream {record['stream']}"]),
+            (
+                "Started",
+                [
+                    moment(record["started"]),
+                    f", took {duration(build.seconds)}" if build.seconds is not None else None,
+                ],
+            ),
+            ("Why", f"{record['reason']} ({asked})"),
+            (
+                "Manifest",
+                [
+                    element("code", None, f"{manifest['file']} {manifest['branch']}"),
+                    f" at {revision[:12]}" if revision else " (never fetched)",
+                ],
+            ),
+            (
+                "Packages",
+                f"{plural(record['packages']['built'], 'package')} built"
+                + (f", {reused:,} taken from the build before" if reused else ""),
+            ),
+            ("Resumes", _build_link(record["parent"], root, record["from_stage"])),
+            ("Previous good build", _build_link(record["previous_good"], root)),
+            ("Published", moment(build.entry.get("published"))),
+            (
+                "Kept until",
+                [parts.keep_words(build), element("span", {"class": "soft"}, directory.kept)],
+            ),
+            ("Size", size(build.entry["bytes"]) if not build.withdrawn else None),
+        ]
+    )
+
+
+def _build_link(target: str | None, root: str, stage: str | None = None) -> Child:
+    if target is None:
+        return None
+    # Its own page goes when retention takes it: the id stays true.
+    shown = link(f"{root}builds/{target}/", target)
+    return [shown, f" from stage {stage}"] if stage else shown
+
+
+def _failure(build: Build, base: str) -> Markup | None:
+    record = build.record
+    if record["result"] == "success":
+        return None
+    stage = next((s for s in record["stages"] if s["name"] == record["failed_stage"]), None)
+    name = record["failed_stage"]
+    exit_code = stage["exit_code"] if stage else None
+    timed_out = stage is not None and stage["result"] == "timeout"
+    words: list[Child] = [
+        "Stage " if stage else "",
+        element("strong", None, name) if name else "Before the first stage",
+        " ran out of time" if timed_out else " failed",
+        f" with exit code {exit_code}" if exit_code is not None and not timed_out else None,
+        ". ",
+    ]
+    href = file_href(base, stage["log"]) if stage and not build.withdrawn else None
+    if href:
+        words.append(link(href, "The whole log"))
+    return _section("Why it failed", element("p", None, words), parts.excerpt(build), css="failure")
+
+
+def _iso(build: Build, root: str, prefix: str) -> Markup | None:
+    button = parts.download_button(build, root)
+    if button is None:
+        return None
+    base = f"{root}{build.path}/"
+    return _section(
+        "ISO",
+        button,
+        parts.checksum(build, root),
+        element(
+            "p",
+            {"class": "more"},
+            link(f"{base}SHA256SUMS", "SHA256SUMS"),
+            link(f"{base}SHA256SUMS.asc", "signature"),
+            link(f"{root}assets/signing-key.asc", "signing key"),
+        ),
+        element(
+            "details",
+            None,
+            element("summary", None, "Fetch and verify it"),
+            parts.listing(parts.verify_commands(build, prefix), "Commands to fetch and verify"),
+            parts.host_hint(),
+        ),
+    )
+
+
+def _sanity(build: Build) -> Markup | None:
+    checks = build.record["sanity"]
+    if not checks:
+        return None
+    order = [*(name for name in parts.VERDICTS if name in checks)]
+    order += sorted(name for name in checks if name not in parts.VERDICTS)
+    items = [
+        element(
+            "li",
+            {"class": checks[name]["result"]},
+            element(
+                "span", {"class": "sign", "aria-hidden": "true"}, _SIGNS[checks[name]["result"]]
+            ),
+            element("span", None, parts.VERDICTS.get(name, name)),
+            element(
+                "span",
+                {"class": "soft"},
+                f"{checks[name]['result']}, {duration(checks[name]['seconds'])}",
+            ),
+        )
+        for name in order
+    ]
+    return _section("Does it boot?", element("ul", {"class": "verdicts"}, items))
+
+
+def _stages(build: Build, base: str) -> Markup | None:
+    stages = build.record["stages"]
+    if not stages:
+        return None
+    longest = max(0.001, *(stage["seconds"] for stage in stages))
+    together = duration(sum(stage["seconds"] for stage in stages))
+    rows: list[list[Child]] = [
+        [
+            _stage_name(stage, base, withdrawn=bool(build.withdrawn)),
+            [
+                element(
+                    "span",
+                    {"class": f"badge {stage['result']}"},
+                    element("span", {"aria-hidden": "true"}, _SIGNS[stage["result"]]),
+                    " ",
+                    stage["result"],
+                ),
+                element("span", {"class": "soft"}, f"try {stage['attempts']}")
+                if stage["attempts"] > 1
+                else None,
+            ],
+            [_bar(stage, longest), duration(stage["seconds"])],
+            duration(stage["cpu_seconds"]),
+            size(stage["peak_memory_bytes"]),
+        ]
+        for stage in stages
+    ]
+    return _section(
+        "Stages",
+        parts.table(
+            "stages",
+            ["Stage", "Result", "Time", "CPU", "Peak memory"],
+            rows,
+            f"{plural(len(stages), 'stage')}, {together} together",
+        ),
+    )
+
+
+def _stage_name(stage: Mapping[str, Any], base: str, *, withdrawn: bool) -> Child:
+    href = None if withdrawn or stage["log"] is None else file_href(base, stage["log"])
+    name = link(href, stage["name"], css="name") if href else stage["name"]
+    command = element("code", {"class": "command"}, " ".join(stage["command"]))
+    return [name, command]
+
+
+def _bar(stage: Mapping[str, Any], longest: float) -> Markup:
+    """Return a bar as long as the stage took; drawn, because styles in place may be forbidden."""
+    share = max(1.0, 100 * stage["seconds"] / longest)
+    return element(
+        "svg",
+        {"class": f"bar {stage['result']}", "aria-hidden": "true"},
+        element("rect", {"width": f"{share:.1f}%", "height": "100%", "rx": "2"}),
+    )
+
+
+def _changes(build: Build) -> Markup | None:
+    record = build.record
+    if record["previous_good"] is None:
+        return None
+    if not record["changes"]:
+        nothing = element("p", None, "No source changed.")
+        return _section("Changes since the previous good build", nothing)
+    return _section(
+        "Changes since the previous good build",
+        [_change(change) for change in record["changes"]],
+    )
+
+
+def _change(change: Mapping[str, Any]) -> Markup:
+    commits: Sequence[Mapping[str, str]] = change["commits"]
+    old, new = change["from"], change["to"]
+    span = f"{old[:12] if old else 'new'} → {new[:12] if new else 'gone'}"
+    rest = len(commits) - COMMITS_SHOWN
+    items = [
+        element("li", None, element("code", None, commit["sha"][:12]), " ", commit["subject"])
+        for commit in commits[:COMMITS_SHOWN]
+    ]
+    if rest > 0:
+        items.append(element("li", {"class": "soft"}, f"and {rest} more, in build.json"))
+    return element(
+        "div",
+        {"class": "change"},
+        element(
+            "h3", None, change["path"], " ", element("small", None, element("code", None, span))
+        ),
+        element("ul", {"class": "commits"}, items) if items else None,
+    )
+
+
+def _artifacts(build: Build, base: str) -> Markup | None:
+    artifacts = build.record["artifacts"]
+    if build.withdrawn or not (artifacts or build.record["images"]):
+        return None
+    rows: list[list[Child]] = [
+        [
+            link(href, path, css="name") if href else path,
+            f"{artifacts[path]['files']:,}",
+            size(artifacts[path]["bytes"]),
+        ]
+        for path in sorted(artifacts)
+        for href in [file_href(base, path)]
+    ]
+    images = [element("li", None, element("code", None, image)) for image in build.record["images"]]
+    return _section(
+        "Artifacts",
+        parts.table(
+            "artifacts", ["Directory", "Files", "Size"], rows, "What the build published, by type"
+        )
+        if rows
+        else None,
+        element(
+            "p",
+            {"class": "more"},
+            link(f"{base}outputs/CONTEXT", "CONTEXT"),
+            link(base, "All files"),
+        ),
+        [element("h3", None, "Container images"), element("ul", {"class": "plain"}, images)]
+        if images
+        else None,
+    )
+
+
+def _packages(build: Build, prefix: str) -> Markup | None:
+    if build.withdrawn or not build.has("outputs/RPMS"):
+        return None
+    name = build.path.replace("/", "-")
+    return _section(
+        "Use these packages",
+        parts.listing(
+            parts.repository_file(build.id.directory, build.id.build_date, name, prefix),
+            "A repository file for dnf",
+        ),
+        parts.host_hint(),
+    )
+
+
+def _section(heading: str, *content: Child, css: str | None = None) -> Markup:
+    return element("section", {"class": css}, element("h2", None, heading), *content)

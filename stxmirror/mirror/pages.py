@@ -1,0 +1,133 @@
+"""What the mirror shows to people and to programs, computed from what it knows.
+
+A pure function: data in, files out. Pages are static and need no scripts, links are relative, so
+that the tree works under any address; everything that came from a builder is escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from stxmirror.mirror import page_build, page_index
+from stxmirror.mirror.page_html import file_href, stamp_of, url_path
+from stxmirror.mirror.page_model import Build, Directory, newest_first, read
+
+SIGNING_KEY = "assets/signing-key.asc"
+ASSETS = ("style.css", "icon.svg")
+
+
+def render(
+    builds: Sequence[Mapping[str, Any]],
+    rules: Sequence[Mapping[str, Any]],
+    aliases: Mapping[str, Mapping[str, str]],
+    config: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, bytes]:
+    """Return every page, ``{path below the mirror's root: bytes}``.
+
+    ``builds`` are what the mirror knows of each build, with its build.json as ``record``; ``rules``
+    those of the mirror's configuration; ``aliases`` ``{directory: {"latest_build": build-date}}``;
+    of ``config`` the ``title`` and the ``prefix`` count; ``now`` is what ages are reckoned from.
+    """
+    directories = read(builds, rules, aliases)
+    made = {
+        "index.html": page_index.render(directories, rules, config, now),
+        "builds.json": _for_programs(directories, rules, config, now),
+        **{f"assets/{name}": _asset(name) for name in ASSETS},
+    }
+    for directory in directories:
+        for build in directory.builds:
+            made[f"{build.page}index.html"] = page_build.render(build, directory, config)
+    return made
+
+
+def _asset(name: str) -> bytes:
+    """Return a file of this package, which may lie in a zip application."""
+    content = pkgutil.get_data("stxmirror.mirror", f"assets/{name}")
+    if content is None:
+        raise FileNotFoundError(f"the package stxmirror lacks mirror/assets/{name}")
+    return content
+
+
+def _for_programs(
+    directories: Sequence[Directory],
+    rules: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+    now: datetime,
+) -> bytes:
+    """Return builds.json; its schema is schemas/builds-1.schema.json."""
+    by_path = {directory.path: directory for directory in directories}
+    content = {
+        "schema": 1,
+        "title": config["title"],
+        "generated": stamp_of(now),
+        "signing_key": SIGNING_KEY,
+        "streams": [
+            {
+                "stream": rule["stream"],
+                "directory": rule["directory"],
+                "audience": rule.get("audience"),
+                "description": rule.get("description"),
+                "keep": dict(rule["keep"]),
+                "retired": bool(rule.get("retired")),
+            }
+            for rule in rules
+        ],
+        "aliases": {
+            f"{path}/latest_build": directory.latest.path
+            for path, directory in sorted(by_path.items())
+            if directory.latest
+        },
+        "builds": [_build(build, by_path) for build in newest_first(directories)],
+    }
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, Any]:
+    record, entry = build.record, build.entry
+    base = f"{url_path(build.path)}/"
+    rule = directories[build.id.directory].rule
+    iso = record["iso"]
+    withdrawn = build.withdrawn
+    there = withdrawn is None
+    return {
+        "id": build.path,
+        "directory": build.id.directory,
+        "stream": rule["stream"] if rule else None,
+        "ref": record["ref"],
+        "result": record["result"],
+        "missing": list(record["missing"]),
+        "failed_stage": record["failed_stage"],
+        "started": record["started"],
+        "finished": record["finished"],
+        "published": entry["published"],
+        "keep_until": entry["keep_until"],
+        "rule": entry["rule"],
+        "hold": entry["hold"],
+        "withdrawn": {"reason": withdrawn["reason"], "when": withdrawn["when"]}
+        if withdrawn
+        else None,
+        "aliases": [f"{build.id.directory}/latest_build"] if build.is_latest else [],
+        "bytes": entry["bytes"],
+        "url": base if there else None,
+        "page": url_path(build.page),
+        "record": f"{base}build.json" if there else None,
+        "checksums": f"{base}SHA256SUMS" if there else None,
+        "signature": f"{base}SHA256SUMS.asc" if there else None,
+        "iso": {
+            "url": file_href(base, iso["path"]),
+            "size": iso["size"],
+            "sha256": iso["sha256"],
+        }
+        if iso and there
+        else None,
+        "repository": f"{base}outputs/RPMS/" if there and build.has("outputs/RPMS") else None,
+        "images": list(record["images"]),
+        "sanity": {name: verdict["result"] for name, verdict in record["sanity"].items()},
+        "previous_good": record["previous_good"],
+        "parent": record["parent"],
+    }
