@@ -41,8 +41,12 @@ options:
     type: list
     elements: dict
     default: []
+  log_directory:
+    description: Where the stages' own logs are. All that lies there is collected by its name.
+    type: path
+    required: true
   logs:
-    description: Globs of logs. They keep their path below the workspace, or below their root.
+    description: Globs of further logs. They keep their path below the workspace or their root.
     type: list
     elements: str
     default: []
@@ -76,7 +80,8 @@ EXAMPLES = r"""
     artifacts:
       - {from: "std/rpmbuild/RPMS/*.rpm", type: outputs/RPMS, phase: std, required: true}
       - {from: export/bootimage.iso, type: outputs/iso, required: true}
-    logs: ["logs/*.log"]
+    log_directory: /localdisk/loadbuild/builder/master/20261101T020000Z/logs
+    logs: ["std/results/**/*.log"]
     secret_terms: [build7.example.org, 192.0.2.7]
 """
 
@@ -262,21 +267,19 @@ class Collector:
         if int(path.stat().st_mtime) != when:
             os.utime(path, (when, when))
 
-    def collect_logs(self, pattern):
-        """Copy all text logs that one glob matches, redacted."""
-        for path in expand(pattern, self.workspace):
+    def collect_logs(self, pattern, base):
+        """Copy all text logs that one glob matches below ``base``, redacted."""
+        for path in expand(pattern, base):
+            inside = path[len(base) + 1 :] if path.startswith(base + "/") else self._shown(path)
             try:
-                self._take_log(path)
+                self._take_log(path, inside)
             except Unusable as error:
                 self.skipped.append(f"{self._shown(path)}: {error}")
 
-    def _take_log(self, path):
-        parts = Path(self._shown(path)).parts
-        # logs/packages.log is outputs/logs/packages.log, not outputs/logs/logs/packages.log.
-        parts = parts[1:] if parts[0] == "logs" and len(parts) > 1 else parts
-        for part in parts:
+    def _take_log(self, path, inside):
+        for part in inside.split("/"):
             check_name(part)
-        target = "/".join(["outputs/logs", *parts])
+        target = f"outputs/logs/{inside}"
         if self.terms.find(target.encode()):
             raise Unusable("its path names the build server")
         if self.planned.get(target, path) != path:
@@ -440,6 +443,7 @@ def main():
             "workspace": {"type": "path", "required": True},
             "roots": {"type": "list", "elements": "path", "default": []},
             "artifacts": {"type": "list", "elements": "dict", "default": []},
+            "log_directory": {"type": "path", "required": True},
             "logs": {"type": "list", "elements": "str", "default": []},
             "directories": {"type": "list", "elements": "str", "default": []},
             "secret_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
@@ -454,8 +458,9 @@ def main():
         collector.tree.mkdir(parents=True, exist_ok=True)
         for entry in module.params["artifacts"]:
             collector.collect_artifact(entry)
+        collector.collect_logs("**", module.params["log_directory"])
         for pattern in module.params["logs"]:
-            collector.collect_logs(pattern)
+            collector.collect_logs(pattern, module.params["workspace"])
         collector.make_metadata()
         collector.tidy(module.params["directories"])
         iso = collector.iso()

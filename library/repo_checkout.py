@@ -79,6 +79,11 @@ commits:
   description: The commit of each git by its path below I(root), in the order of C(repo list).
   type: dict
   returned: always, empty in check mode
+context:
+  description:
+    - The same as StarlingX's CONTEXT has it, a shell line for each git. Release tools parse it.
+  type: str
+  returned: always, empty in check mode
 manifest_revision:
   description: The commit of the manifest's repository.
   type: str
@@ -358,7 +363,7 @@ def main():
     )
     params = module.params
     if module.check_mode:
-        module.exit_json(changed=True, commits={}, manifest_revision="", mended=[])
+        module.exit_json(changed=True, commits={}, context="", manifest_revision="", mended=[])
     checkout = Checkout(Path(params["root"]), params["sync_timeout"])
     try:
         revision = find_revision(params)
@@ -378,6 +383,9 @@ def main():
     module.exit_json(
         changed=commits != before or bool(checkout.mended),
         commits=commits,
+        context="".join(
+            f"(cd ./{path} && git checkout -f {commit})\n" for path, commit in commits.items()
+        ),
         manifest_revision=manifest.strip(),
         mended=checkout.mended,
     )

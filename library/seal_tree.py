@@ -75,6 +75,7 @@ ARMOUR = b"-----BEGIN PGP SIGNATURE-----"
 RESULTS = ("outputs/success", "outputs/fail")
 # What people and commands write as they like; all else in a record is a name of the spec, a
 # number or a hash, and has to stay as it is.
+LONG = 100
 FREE_TEXT = frozenset(("reason", "excerpt", "missing", "command", "subject", "url"))
 
 
@@ -85,7 +86,9 @@ def redacted(value, terms, is_free=False):
     if isinstance(value, list):
         return [redacted(item, terms, is_free) for item in value]
     if isinstance(value, str) and is_free:
-        return terms.redact(value.encode("utf-8", "replace")).decode("utf-8")
+        clean = terms.redact(value.encode("utf-8", "replace")).decode("utf-8")
+        # The schema bounds these texts: none may grow past its bound.
+        return clean if len(value) < LONG else clean[: len(value)]
     return value
 
 

@@ -87,7 +87,8 @@ def arguments(tmp_path: Path, workspace: Path) -> dict:
         "tree": str(tmp_path / "tree" / ID),
         "workspace": str(workspace),
         "artifacts": artifacts,
-        "logs": ["logs/*.log"],
+        "log_directory": str(workspace / "logs"),
+        "logs": [],
         "directories": ["inputs/downloads", "outputs/wheels"],
         "secret_terms": [HOST, "build7", "/home/ann"],
         "keep": ["build.json"],
@@ -225,7 +226,7 @@ def test_further_logs_keep_their_path(arguments):
     deep = Path(arguments["workspace"]) / "std/results/one-1-1/build.log"
     deep.parent.mkdir(parents=True)
     deep.write_text("x")
-    collect(arguments, logs=["logs/*.log", "std/results/**/*.log", "**/*.log"])
+    collect(arguments, logs=["std/results/**/*.log", "std/**/*.log"])
     assert (Path(arguments["tree"]) / "outputs/logs/std/results/one-1-1/build.log").exists()
 
 
@@ -328,7 +329,8 @@ def test_directories_that_link_in_circles_end(arguments):
     workspace = Path(arguments["workspace"])
     (workspace / "logs/loop").symlink_to(".")
     (workspace / "logs/up").symlink_to("..")
-    assert collect(arguments, logs=["**/*.log"])["artifacts"]["outputs/logs"]["files"] == 1
+    (workspace / "std/here.log").write_text("x")
+    assert collect(arguments, logs=["**/here.log"])["artifacts"]["outputs/logs"]["files"] == 2
 
 
 def test_a_full_disk_is_one_clear_error(arguments, tmp_path):

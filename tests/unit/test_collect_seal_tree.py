@@ -85,6 +85,14 @@ def test_free_texts_are_redacted_and_names_are_not(arguments, tree):
     assert written["stages"][0]["name"] == "packages"
 
 
+def test_redaction_never_makes_a_record_that_the_schema_refuses(arguments, tree):
+    arguments["record"]["excerpt"] = ["ab1 " * 250]
+    seal(arguments, secret_terms=["ab1"])
+    (line,) = json.loads((tree / "build.json").read_text())["excerpt"]
+    assert "ab1" not in line
+    assert len(line) == 1000
+
+
 def test_the_reason_of_a_failure_is_redacted(arguments, tree):
     seal(arguments, texts={"outputs/fail": f"no route to {HOST}\n"})
     assert (tree / "outputs/fail").read_text() == "no route to [redacted]\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from module_call import call
+
+from stxmirror import context
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "test-repo"
 MANIFEST = """<manifest>
@@ -120,6 +121,17 @@ def test_first_checkout_tells_every_commit_and_the_manifests(arguments, remotes)
     assert reply["manifest_revision"] == remotes.head("manifest")
 
 
+def test_context_is_starlingxs_and_a_shell_can_run_it(arguments):
+    reply = checkout(arguments)
+    lines = [f"(cd ./{p} && git checkout -f {c})\n" for p, c in reply["commits"].items()]
+    assert reply["context"] == "".join(lines)
+    assert context.parse(reply["context"]) == reply["commits"]
+    assert context.render(reply["commits"]) == reply["context"]
+    subprocess.run(
+        ["sh", "-e"], input=reply["context"], text=True, cwd=arguments["root"], check=True
+    )
+
+
 def test_nothing_new_changes_nothing(arguments):
     first = checkout(arguments)
     second = checkout(arguments)
@@ -167,6 +179,14 @@ def test_commits_and_branches_made_in_a_work_tree_are_left_behind(arguments, rem
     assert (tools / "file").read_text() == "first"
 
 
+def empty_objects(root: Path) -> None:
+    """What a power cut makes of files that were not yet on the disk."""
+    for path in (root / ".repo/project-objects/two.git/objects").rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(b"")
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -183,11 +203,7 @@ def test_commits_and_branches_made_in_a_work_tree_are_left_behind(arguments, rem
         lambda root: (root / ".repo/projects/tools.git/rebase-apply").mkdir(),
         lambda root: (root / ".repo/project.list").write_bytes(b"\xff\x00"),
         lambda root: (root / "tools/.git").unlink(),
-        lambda root: [
-            os.truncate(path, 0)
-            for path in (root / ".repo/project-objects/two.git/objects").rglob("*")
-            if path.is_file() and not os.chmod(path, 0o644)
-        ],
+        empty_objects,
     ],
 )
 def test_what_a_killed_build_leaves_is_mended(arguments, remotes, harm):
@@ -286,3 +302,26 @@ def test_check_mode_touches_nothing(arguments):
     reply = call("repo_checkout", arguments, check=True)
     assert reply["commits"] == {}
     assert list(Path(arguments["root"]).iterdir()) == []
+
+
+def test_changes_have_their_commits(arguments, remotes):
+    old = checkout(arguments)["commits"]
+    first = remotes.commit("one", "file", "second")
+    second = remotes.commit("one", "file", "third $(id) {{ x }}")
+    new = checkout(arguments)["commits"]
+    changes = [
+        {"path": "cgcs-root/stx/one", "from": old["cgcs-root/stx/one"], "to": second},
+        {"path": "tools", "from": None, "to": new["tools"]},
+        {"path": "cgcs-root", "from": "0" * 40, "to": new["cgcs-root"]},
+    ]
+    reply = call("git_changes", {"root": arguments["root"], "changes": changes})
+    assert [change["commits"] for change in reply["changes"]] == [
+        [
+            {"sha": second, "subject": "one: third $(id) {{ x }}"},
+            {"sha": first, "subject": "one: second"},
+        ],
+        [],
+        [],
+    ]
+    limited = call("git_changes", {"root": arguments["root"], "changes": changes, "limit": 1})
+    assert len(limited["changes"][0]["commits"]) == 1
