@@ -81,8 +81,10 @@ def begin(config: Config, call: Call, build: BuildId, data: bytes) -> dict[str, 
 
 def promote(config: Config, call: Call, build: BuildId) -> dict[str, Any]:
     """Publish what was sent, and remove what was received."""
+    token = token_for(build)
+    uploads.keep_readable(config, token)
     reply = call(["promote", str(build)], b"")
-    uploads.close_directory(config, token_for(build))
+    uploads.close_directory(config, token)
     return reply
 
 

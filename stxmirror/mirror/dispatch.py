@@ -70,8 +70,8 @@ def run_rsync(config: Config, words: list[str]) -> NoReturn:
     program = shutil.which("rrsync")
     if program is None:
         raise StxMirrorError("this mirror has no rrsync: install rsync 3.2.4 or newer there")
-    # The group reads what arrives, nobody else.
-    os.umask(0o027)
+    # Readable for the mirror whatever group rsync gives it; `incoming` keeps everybody else out.
+    os.umask(0o022)
     command = " ".join([*words[:-1], "."])
     environment = {**os.environ, "SSH_ORIGINAL_COMMAND": command}
     os.execve(program, [program, "-wo", "-no-del", str(path)], environment)  # noqa: S606

@@ -31,13 +31,19 @@ def open_directory(config: Config, token: str) -> None:
     path = config.incoming / token
     if _has_foreign(path):
         fs.remove_tree(path)
+    # The group comes from `incoming` itself, which has the set-group-id bit.
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o750)
-    # The group comes from `incoming` itself, which has the set-group-id bit. A sender that keeps
-    # its own modes may have closed the directory to it.
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o750 != 0o750:
-        path.chmod(mode | 0o750)
+    keep_readable(config, token)
+
+
+def keep_readable(config: Config, token: str) -> None:
+    """Open the upload's directory to its group again: rsync -a gives it the sender's mode."""
+    path = config.incoming / token
+    with contextlib.suppress(FileNotFoundError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o750 != 0o750:
+            path.chmod(mode | 0o750)
 
 
 def _has_foreign(path: Path) -> bool:
