@@ -31,18 +31,20 @@ def second():
 
 
 def test_systemd_started_everything(first):
-    """A unit that cannot start in a container would make every later `systemctl` answer doubtful."""
+    """A unit that cannot start here would make every later answer of `systemctl` doubtful."""
     assert first.check_output("systemctl is-system-running") == "running"
     assert first.check_output("systemctl list-units --failed --plain --no-legend") == ""
 
 
 def test_each_host_has_control_groups_of_its_own(first, second):
-    """Two systemds in one tree remove each other's groups; podman then cannot enter them any more."""
+    """Two systemds in one tree remove each other's groups; podman then cannot enter them."""
     for host, name in ((first, FIRST), (second, SECOND)):
         assert host.check_output("systemctl restart ssh; systemctl is-active ssh") == "active"
         identity = run("podman", "inspect", "--format", "{{.Id}}", name)
         pid = run("podman", "inspect", "--format", "{{.State.Pid}}", name)
-        trees = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+        trees = [
+            line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        ]
         held = [path for _, names, path in trees if names in ("", "name=systemd")]
         assert held, trees
         assert all(identity in path for path in held), trees

@@ -1,0 +1,153 @@
+"""Accounts of services: what they may do, and what they may not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+KEYS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+
+
+@pytest.fixture(scope="module")
+def ssh(request):
+    """Runs a command on the host over real ssh: ssh(account, key, command, *options)."""
+    name = "mol-users"
+    address = subprocess.run(
+        [
+            "podman",
+            "inspect",
+            "--format",
+            "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+            name,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+    def call(account: str, key: str, command: str = "", *options: str):
+        return subprocess.run(
+            [
+                "ssh", "-F", "none", "-i", str(KEYS / key), "-o", "IdentitiesOnly=yes",
+                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *options, f"{account}@{address}", command,
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )  # fmt: skip
+
+    return call
+
+
+def test_groups_share_their_number(host):
+    """StarlingX's tools ask for cgts, mock for mock; files of both belong to the builder."""
+    assert host.group("cgts").gid == 751
+    assert host.group("mock").gid == 751
+
+
+def test_accounts_are_in_their_groups(host):
+    """Both names, although the number is the same; and the primary group that was asked for."""
+    runner = host.check_output("id -nG runner").split()
+    assert set(runner) >= {"runner", "cgts"}
+    assert "runner" in host.check_output("getent group mock")
+    assert host.user("worker").group == "cgts"
+
+
+def test_no_account_has_a_password(host):
+    """Not even one that nobody knows."""
+    for account in ("runner", "worker", "jailed"):
+        assert host.user(account).password == "*"
+
+
+def test_homes_are_closed_unless_said_otherwise(host):
+    """Keys and records lie there."""
+    assert host.file("/var/lib/runner").mode == 0o750
+    assert host.file("/var/lib/runner").user == "runner"
+    assert host.file("/home/worker").mode == 0o755
+
+
+def test_account_becomes_whom_it_may(host):
+    """The orchestrator runs stages as the builder, without a password, from no terminal."""
+    assert host.check_output("runuser -u runner -- sudo -n -u worker id -un") == "worker"
+    assert host.check_output("runuser -u runner -- sudo -n id -u") == "0"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "runuser -u runner -- sudo -n id",
+        "runuser -u runner -- sudo -n id -u -n",
+        "runuser -u runner -- sudo -n -u jailed true",
+        "runuser -u worker -- sudo -n -u runner true",
+        "runuser -u worker -- sudo -n true",
+    ],
+)
+def test_account_becomes_nobody_else(host, command):
+    """Rules hold for exactly what they name; those that were taken away are gone."""
+    assert host.run(command).rc != 0
+
+
+def test_sudo_has_no_fault(host):
+    """One bad file would take sudo away from everybody."""
+    assert host.run("visudo --check --strict").rc == 0
+
+
+def test_account_comes_in_by_its_key(ssh):
+    assert ssh("runner", "runner", "id -un").stdout.strip() == "runner"
+
+
+def test_forced_command_is_all_that_there_is(ssh):
+    """Whatever is asked for, this one thing runs; no terminal, no tunnel."""
+    assert ssh("jailed", "jailed", "id").stdout.strip() == "only this"
+    tunnel = ssh(
+        "jailed", "jailed", "", "-N", "-o", "ExitOnForwardFailure=yes", "-W", "127.0.0.1:22"
+    )
+    assert "SSH-2.0" not in tunnel.stdout
+
+
+@pytest.mark.parametrize(
+    ("account", "key"), [("runner", "stranger"), ("runner", "jailed"), ("worker", "runner")]
+)
+def test_nobody_else_comes_in(ssh, account, key):
+    """Not with a foreign key, not with another account's, not to an account without keys."""
+    assert ssh(account, key, "true").returncode == 255
+
+
+def test_account_cannot_let_further_keys_in(host, ssh):
+    """An account that was taken over for an hour must not stay open for ever."""
+    key = (KEYS / "stranger.pub").read_text().strip()
+    host.check_output("runuser -u runner -- mkdir -p -m 700 /var/lib/runner/.ssh")
+    host.check_output(
+        "runuser -u runner -- sh -c 'echo %s >/var/lib/runner/.ssh/authorized_keys'" % key
+    )
+    assert ssh("runner", "stranger", "true").returncode == 255
+    assert host.run("runuser -u runner -- sh -c 'echo >>/etc/ssh/authorized_keys.d/runner'").rc != 0
+
+
+def test_passwords_let_nobody_in(host, ssh):
+    """sshd as it runs, not as a file says: it must not even offer to ask."""
+    settings = host.check_output("sshd -T").splitlines()
+    assert "passwordauthentication no" in settings
+    assert "kbdinteractiveauthentication no" in settings
+    assert "permitrootlogin without-password" in settings
+    answer = ssh("untouched", "stranger", "true", "-o", "PreferredAuthentications=password")
+    assert "Permission denied (publickey)" in answer.stderr
+
+
+def test_other_accounts_stay_as_they_were(host):
+    """The role adds; whom the admin made by hand is not its business."""
+    assert "users" in host.user("untouched").groups
+
+
+def test_files_say_who_wrote_them(host):
+    for path in (
+        "/etc/ssh/sshd_config.d/10-stx-mirror.conf",
+        "/etc/ssh/authorized_keys.d/runner",
+        "/etc/sudoers.d/50-runner",
+    ):
+        assert "Written by Ansible" in host.file(path).content_string

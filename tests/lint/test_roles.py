@@ -1,0 +1,127 @@
+"""Every role is whole: documented, checked at its door, tested; and its defaults tell the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir() if path.is_dir())
+TEMPLATES = sorted(
+    path.relative_to(PROJECT).as_posix() for path in PROJECT.glob("roles/*/templates/**/*.j2")
+)
+WORK = ("tasks", "handlers", "defaults", "vars", "templates", "meta")
+
+
+def load(path: Path):
+    """A YAML file, with Ansible's own tags read as plain values."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!vault", lambda loader, node: loader.construct_scalar(node))
+    return yaml.load(path.read_text(), Loader) if path.exists() else None  # noqa: S506 a SafeLoader
+
+
+def entry_points(role: str) -> dict[str, dict]:
+    return (load(PROJECT / f"roles/{role}/meta/argument_specs.yml") or {}).get("argument_specs", {})
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "roles/{role}/README.md",
+        "roles/{role}/meta/main.yml",
+        "roles/{role}/meta/argument_specs.yml",
+        "roles/{role}/tasks/main.yml",
+        "molecule/{role}/molecule.yml",
+        "molecule/{role}/converge.yml",
+    ],
+)
+def test_role_has(role, path):
+    """Who takes up a role finds what it is for, what it takes, and how to try it."""
+    assert (PROJECT / path.format(role=role)).is_file(), path.format(role=role)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_is_verified(role):
+    """Molecule takes a scenario without tests for a success."""
+    tests = list((PROJECT / f"molecule/{role}/tests").glob("test_*.py"))
+    assert any("def test_" in path.read_text() for path in tests), f"molecule/{role}/tests"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_name_the_same_inputs(role):
+    """An input that only one of them knows is not checked, or has no value."""
+    defaults = set(load(PROJECT / f"roles/{role}/defaults/main.yml") or {})
+    inputs, required = set(), set()
+    for entry_point in entry_points(role).values():
+        for name, option in (entry_point.get("options") or {}).items():
+            inputs.add(name)
+            if option.get("required"):
+                required.add(name)
+    assert inputs - required == defaults - required
+    assert not required & defaults, "a required input needs no default"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_documented_defaults_are_the_real_ones(role):
+    """What the specs call the default is only text to Ansible; it must not drift."""
+    defaults = load(PROJECT / f"roles/{role}/defaults/main.yml") or {}
+    for entry_point in entry_points(role).values():
+        for name, option in (entry_point.get("options") or {}).items():
+            if "default" in option:
+                assert option["default"] == defaults.get(name), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_inputs_and_internals_carry_the_role_s_name(role):
+    """`<role>_x` is what the inventory may set, `__<role>_x` is nobody else's business."""
+    for name in load(PROJECT / f"roles/{role}/defaults/main.yml") or {}:
+        assert name.startswith(f"{role}_"), name
+    for path in (PROJECT / f"roles/{role}/vars").glob("*.yml"):
+        for name in load(path) or {}:
+            assert name.startswith(f"__{role}_"), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_inputs_are_used(role):
+    """An input that nothing reads is a promise that is not kept."""
+    texts = [
+        path.read_text(errors="replace")
+        for directory in WORK
+        for path in (PROJECT / "roles" / role / directory).rglob("*")
+        if path.is_file() and path.name != "argument_specs.yml"
+    ]
+    for name in load(PROJECT / f"roles/{role}/defaults/main.yml") or {}:
+        uses = sum(text.count(name) for text in texts)
+        assert uses > 1, f"{name} is set in defaults/main.yml and read nowhere"
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_template_parses(path):
+    """A slip of the pen in a template shows here, not on a host."""
+    environment = jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S701
+    environment.filters = _Anything(environment.filters)
+    environment.tests = _Anything(environment.tests)
+    environment.parse((PROJECT / path).read_text(), filename=path)
+
+
+class _Anything(dict):
+    """Filters and tests that Ansible knows and plain Jinja does not."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_template_says_who_wrote_the_file(path):
+    """Who opens the file on a host must see that changes are lost; some formats have no comments."""
+    text = (PROJECT / path).read_text()
+    without_comments = (".json.j2", "BUILD.j2")
+    assert "ansible_managed" in text or path.endswith(without_comments), path

@@ -1,0 +1,14 @@
+"""The molecule scenarios and the roles belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_each_scenario_is_a_role_s():
+    """A scenario that outlived its role would go on proving nothing."""
+    scenarios = {path.parent.name for path in (PROJECT / "molecule").glob("*/molecule.yml")}
+    roles = {path.name for path in (PROJECT / "roles").iterdir() if path.is_dir()}
+    assert scenarios <= roles
