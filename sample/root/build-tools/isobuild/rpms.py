@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, NamedTuple
+from typing import NamedTuple
 
 # One line a fact: N name, T build time, P what it provides (its files too), R what it requires.
-QUERY = (
-    "N %{NAME}\\nT %{BUILDTIME}\\n[P %{PROVIDENAME}\\n][P %{FILENAMES}\\n][R %{REQUIRENAME}\\n]"
-)
+QUERY = "N %{NAME}\\nT %{BUILDTIME}\\n[P %{PROVIDENAME}\\n][P %{FILENAMES}\\n][R %{REQUIRENAME}\\n]"
 
 
 class IsoError(Exception):
@@ -52,7 +51,7 @@ def read_package(path: Path) -> Package:
 
 
 def read_pool(directories: Iterable[Path]) -> dict[str, Package]:
-    """All RPMs of ``directories`` by name; an earlier directory wins, two versions in one do not."""
+    """All RPMs of ``directories`` by name; an earlier directory wins, two in one are refused."""
     pool: dict[str, Package] = {}
     for directory in directories:
         for path in sorted(directory.glob("*.rpm")):
@@ -102,9 +101,11 @@ def check_installable(packages: list[Package]) -> None:
     """Let rpm itself say that ``packages`` install together onto an empty system."""
     with tempfile.TemporaryDirectory() as database:
         run(
-            ["rpm", "-U", "--test", "--nosignature", "--ignorearch", "--ignoreos"]
-            + ["--dbpath", database]
-            + [str(package.path) for package in packages]
+            [
+                *("rpm", "-U", "--test", "--nosignature", "--ignorearch", "--ignoreos"),
+                *("--dbpath", database),
+                *(str(package.path) for package in packages),
+            ]
         )
 
 
@@ -115,8 +116,10 @@ def unpack(packages: Iterable[Package], into: Path) -> None:
     for package in sorted(packages, key=lambda p: (p.name != "filesystem", p.name)):
         with subprocess.Popen(["rpm2cpio", str(package.path)], stdout=subprocess.PIPE) as payload:
             run(
-                ["cpio", "--extract", "--make-directories", "--unconditional", "--quiet"]
-                + ["--no-absolute-filenames", "--no-preserve-owner"],
+                [
+                    *("cpio", "--extract", "--make-directories", "--unconditional", "--quiet"),
+                    *("--no-absolute-filenames", "--no-preserve-owner"),
+                ],
                 stdin=payload.stdout,
                 cwd=into,
             )

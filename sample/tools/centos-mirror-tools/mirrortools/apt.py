@@ -112,7 +112,8 @@ class Apt:
         if not lacking:
             return []
         partial = to / ".partial"
-        partial.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         try:
             self._run(
                 "apt-get", "-qq", "download", *(f"{d.package}={d.version}" for d in lacking),

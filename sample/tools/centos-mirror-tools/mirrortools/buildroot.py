@@ -40,7 +40,13 @@ _LINKS = {
     # The mock user's home, which StarlingX's spec files know by this name.
     "builddir/build/.keep": "/dev/null",
 }
-_HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+_FILES = {
+    "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    # Where EL's packages put libraries; the distribution's own linker does not look there.
+    "etc/ld.so.conf.d/usr-lib64.conf": "/usr/lib64\n",
+    # The distribution's rpm keeps its database in the user's home, where nothing is recorded.
+    "etc/rpm/macros.dbpath": "%_dbpath /var/lib/rpm\n",
+}
 
 
 def digest(debs: list[Deb], packages: list[RootPackage]) -> str:
@@ -107,14 +113,7 @@ def _extract(debs: list[Deb], source: Path, tree: Path) -> set[str]:
 
 def _written(tree: Path) -> set[Path]:
     """Files of the root that come from no package, and so have the time of this run."""
-    names = (
-        "etc/passwd",
-        "etc/group",
-        "etc/hosts",
-        "etc/ld.so.conf.d/usr-lib64.conf",
-        "etc/ld.so.cache",
-    )
-    return {tree / name for name in names}
+    return {tree / name for name in ("etc/passwd", "etc/group", "etc/ld.so.cache", *_FILES)}
 
 
 def _finish(tree: Path) -> None:
@@ -127,9 +126,9 @@ def _finish(tree: Path) -> None:
     masters = tree / "usr/share/base-passwd"
     for name in ("passwd", "group"):
         shutil.copyfile(masters / f"{name}.master", tree / "etc" / name)
-    (tree / "etc/hosts").write_text(_HOSTS)
-    # Where EL's packages put libraries; the distribution's own linker does not look there.
-    (tree / "etc/ld.so.conf.d/usr-lib64.conf").write_text("/usr/lib64\n")
+    for name, text in _FILES.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
     _run(
         ["unshare", "--user", "--map-root-user", "chroot", str(tree), "/sbin/ldconfig", "-X"],
         "the build root cannot be entered",
@@ -148,7 +147,7 @@ def _provides(
     tree: Path, debs: list[Deb], packages: list[RootPackage], short: set[str]
 ) -> list[str]:
     """All that a requirement can be satisfied by: names, sonames, pkg-config modules, paths."""
-    provides = {MARKER, "python(abi) = 3"} | short
+    provides = {MARKER, "rtld(GNU_HASH)"} | short
     versions = {d.package: d.version for d in debs}
     for package in packages:
         version = versions[package.name].split(":")[-1].split("-")[0].split("+")[0]

@@ -65,8 +65,8 @@ def _build_root(apt: Apt, mirror: Path) -> str:
     cache = mirror / "state/debs"
     _say("build root", debs, apt.fetch(debs, cache))
     buildroot.build(debs, cache, packages, mirror / "Binary/x86_64")
-    for path in {p.name for p in cache.iterdir()} - {d.file for d in debs}:
-        (cache / path).unlink()
+    for name in {p.name for p in cache.glob("*.deb")} - {d.file for d in debs}:
+        (cache / name).unlink()
     print(f"build root: {name} made of {len(debs)} packages")
     return name
 
