@@ -19,6 +19,9 @@ options:
     description: The directory of the checkout (StarlingX's MY_REPO_ROOT_DIR). It must exist.
     type: path
     required: true
+  context_file:
+    description: Where to write CONTEXT. Its directory must exist.
+    type: path
   url:
     description: Where the manifest's repository is.
     type: str
@@ -343,11 +346,30 @@ def commits_of(checkout, params):
     return commits
 
 
+def render_context(commits):
+    """Return CONTEXT, whose line shape StarlingX's release tools parse."""
+    return "".join(
+        f"(cd ./{path} && git checkout -f {commit})\n" for path, commit in commits.items()
+    )
+
+
+def write(name, text):
+    """Replace a file as a whole if it differs; return whether it did."""
+    path = Path(name)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return True
+
+
 def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "required": True},
+            "context_file": {"type": "path"},
             "url": {"type": "str", "required": True},
             "file": {"type": "str", "default": "default.xml"},
             "branch": {"type": "str", "required": True},
@@ -373,6 +395,8 @@ def main():
         code, manifest, said = checkout.git(checkout.dot_repo / "manifests", "rev-parse", "HEAD")
         if code != 0:
             raise CheckoutError(f"the manifest in {checkout.root} has no commit: {said}")
+        context = render_context(commits)
+        is_new_context = bool(params["context_file"]) and write(params["context_file"], context)
     except CheckoutError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
@@ -381,11 +405,9 @@ def main():
             f"all of {params['root']} and repo and git have to be installed"
         )
     module.exit_json(
-        changed=commits != before or bool(checkout.mended),
+        changed=commits != before or bool(checkout.mended) or is_new_context,
         commits=commits,
-        context="".join(
-            f"(cd ./{path} && git checkout -f {commit})\n" for path, commit in commits.items()
-        ),
+        context=context,
         manifest_revision=manifest.strip(),
         mended=checkout.mended,
     )

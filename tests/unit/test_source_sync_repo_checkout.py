@@ -122,7 +122,10 @@ def test_first_checkout_tells_every_commit_and_the_manifests(arguments, remotes)
 
 
 def test_context_is_starlingxs_and_a_shell_can_run_it(arguments):
-    reply = checkout(arguments)
+    file = Path(arguments["root"]).parent / "CONTEXT"
+    reply = checkout(arguments, context_file=str(file))
+    assert file.read_text() == reply["context"]
+    assert checkout(arguments, context_file=str(file))["changed"] is False
     lines = [f"(cd ./{p} && git checkout -f {c})\n" for p, c in reply["commits"].items()]
     assert reply["context"] == "".join(lines)
     assert context.parse(reply["context"]) == reply["commits"]
