@@ -6,13 +6,14 @@ it tells of does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from stxmirror.mirror import page_parts as parts
 from stxmirror.mirror.page_html import (
     Child,
     Markup,
+    breakable,
     duration,
     element,
     file_href,
@@ -28,13 +29,16 @@ COMMITS_SHOWN = 25
 _SIGNS = {"ok": "✓", "failed": "✗", "timeout": "✗", "degraded": "!", "skipped": "·"}
 
 
-def render(build: Build, directory: Directory, config: Mapping[str, Any]) -> bytes:
-    """Return the page of a build."""
+def render(
+    build: Build, directory: Directory, config: Mapping[str, Any], known: Collection[str]
+) -> bytes:
+    """Return the page of a build; ``known`` are the ids of the builds that have a page."""
     title, prefix = str(config["title"]), str(config["prefix"])
     root = "../" * (1 + len(build.path.split("/")))
     base = f"{root}{build.path}/"
     sections = [
         _failure(build, base),
+        element("section", None, _facts(build, directory, root, known)),
         _iso(build, root, prefix),
         _sanity(build),
         _stages(build, base),
@@ -54,7 +58,10 @@ def render(build: Build, directory: Directory, config: Mapping[str, Any]) -> byt
                 link(base, "Files") if not build.withdrawn else None,
             ],
         ),
-        body=[_heading(build, directory, root), [section for section in sections if section]],
+        body=[
+            _heading(build, directory, root),
+            [section for section in sections if section],
+        ],
         footer=element(
             "p",
             None,
@@ -96,7 +103,7 @@ def _heading(build: Build, directory: Directory, root: str) -> Markup:
                 "warn", "This success is incomplete. It lacks ", ", ".join(record["missing"]), "."
             )
         )
-    notices.extend(_notice("note", str(note)) for note in entry.get("notes") or [])
+    notices.extend(_notice("note", "Note: ", str(note)) for note in entry.get("notes") or [])
     return element(
         "section",
         {"class": "title"},
@@ -110,7 +117,6 @@ def _heading(build: Build, directory: Directory, root: str) -> Markup:
         element("h1", None, build.id.build_date),
         element("p", {"class": "badges"}, badges),
         notices,
-        _facts(build, directory, root),
     )
 
 
@@ -125,7 +131,7 @@ def _notice(css: str, *content: Child) -> Markup:
     return element("p", {"class": f"notice {css}"}, *content)
 
 
-def _facts(build: Build, directory: Directory, root: str) -> Markup:
+def _facts(build: Build, directory: Directory, root: str, known: Collection[str]) -> Markup:
     record = build.record
     manifest = record["manifest"]
     revision = manifest["revision"]
@@ -154,8 +160,8 @@ def _facts(build: Build, directory: Directory, root: str) -> Markup:
                 f"{plural(record['packages']['built'], 'package')} built"
                 + (f", {reused:,} taken from the build before" if reused else ""),
             ),
-            ("Resumes", _build_link(record["parent"], root, record["from_stage"])),
-            ("Previous good build", _build_link(record["previous_good"], root)),
+            ("Resumes", _build_link(record["parent"], root, known, record["from_stage"])),
+            ("Previous good build", _build_link(record["previous_good"], root, known)),
             ("Published", moment(build.entry.get("published"))),
             (
                 "Kept until",
@@ -166,11 +172,12 @@ def _facts(build: Build, directory: Directory, root: str) -> Markup:
     )
 
 
-def _build_link(target: str | None, root: str, stage: str | None = None) -> Child:
+def _build_link(
+    target: str | None, root: str, known: Collection[str], stage: str | None = None
+) -> Child:
     if target is None:
         return None
-    # Its own page goes when retention takes it: the id stays true.
-    shown = link(f"{root}builds/{target}/", target)
+    shown: Child = link(f"{root}builds/{target}/", target) if target in known else target
     return [shown, f" from stage {stage}"] if stage else shown
 
 
@@ -341,7 +348,7 @@ def _artifacts(build: Build, base: str) -> Markup | None:
         return None
     rows: list[list[Child]] = [
         [
-            link(href, path, css="name") if href else path,
+            link(href, breakable(path), css="name") if href else path,
             f"{artifacts[path]['files']:,}",
             size(artifacts[path]["bytes"]),
         ]
@@ -359,7 +366,9 @@ def _artifacts(build: Build, base: str) -> Markup | None:
         element(
             "p",
             {"class": "more"},
-            link(f"{base}outputs/CONTEXT", "CONTEXT"),
+            link(f"{base}outputs/CONTEXT", "CONTEXT")
+            if build.record["manifest"]["revision"]
+            else None,
             link(base, "All files"),
         ),
         [element("h3", None, "Container images"), element("ul", {"class": "plain"}, images)]

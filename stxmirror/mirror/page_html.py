@@ -70,6 +70,11 @@ def link(href: str, *children: Child, css: str | None = None) -> Markup:
     return element("a", {"href": href, "class": css}, *children)
 
 
+def breakable(path: str) -> Markup:
+    """Return a path that a narrow column may break after each ``/``."""
+    return Markup("/<wbr>".join(text(part) for part in path.split("/")))
+
+
 def url_path(path: str) -> str:
     """Return a path of the tree as part of a URL."""
     return quote(path, safe="/+~=,@:")
@@ -92,7 +97,7 @@ def moment(stamp: str | None) -> Markup:
 
 def day(stamp: str) -> Markup:
     """Return the date of a JSON time."""
-    return element("time", {"datetime": stamp}, stamp[:10])
+    return element("time", {"datetime": stamp, "title": f"{stamp[11:16]} UTC"}, stamp[:10])
 
 
 def age(stamp: str, now: datetime) -> str:

@@ -11,6 +11,7 @@ from stxmirror.mirror.page_html import (
     Child,
     Markup,
     age,
+    breakable,
     duration,
     element,
     link,
@@ -41,10 +42,10 @@ def render(
         link("#recent", "Recent builds"),
     ]
     body = [
-        _hero(offered, title, now),
+        _hero(offered, directories, title, now),
         _streams(directories, rules, now),
         _verify(offered, prefix) if offered else None,
-        _packages(directories, prefix),
+        _packages(offered, directories, prefix),
         _recent(directories, now),
     ]
     return page(
@@ -58,12 +59,27 @@ def render(
 
 def _recommended(directories: Sequence[Directory]) -> Directory | None:
     """Return the directory whose latest build a newcomer should take."""
-    good = [d for d in directories if d.latest and d.latest.record["iso"] and not d.is_retired]
+    good = [d for d in directories if d.latest and parts.iso_of(d.latest, "") and not d.is_retired]
     tried = [d for d in good if d.audience == "try"] or good
     return max(tried, key=lambda d: d.latest.id.build_date if d.latest else "", default=None)
 
 
-def _hero(offered: Directory | None, title: str, now: datetime) -> Markup:
+def _heartbeat(directories: Sequence[Directory], now: datetime) -> Markup:
+    """Say when something was last built, so that nobody takes silence for quiet."""
+    newest = newest_first(directories)[0]
+    return element(
+        "p",
+        {"class": "heartbeat"},
+        "Last build: ",
+        link(newest.page, newest.id.directory),
+        f", {age(newest.started, now)} ",
+        parts.state_badge(newest),
+    )
+
+
+def _hero(
+    offered: Directory | None, directories: Sequence[Directory], title: str, now: datetime
+) -> Markup:
     build = offered.latest if offered else None
     if offered is None or build is None:
         content: Child = [
@@ -87,11 +103,16 @@ def _hero(offered: Directory | None, title: str, now: datetime) -> Markup:
                 {"class": "lead"},
                 "Built from source, checked and signed. Take the ISO, verify it, try it.",
             ),
+            _heartbeat(directories, now),
         ),
         element(
             "div",
             {"class": "offer"},
-            element("p", {"class": "eyebrow"}, f"{known} · {caution}" if known else "Newest build"),
+            element(
+                "p",
+                {"class": f"eyebrow {offered.audience}"},
+                f"{known} · {caution}" if known else "Newest build",
+            ),
             element("h2", None, offered.name, " ", element("small", None, offered.variant)),
             element(
                 "p",
@@ -149,8 +170,8 @@ def _card(directory: Directory, now: datetime) -> Markup:
     head = element(
         "div",
         {"class": "head"},
-        element("h4", None, link(f"{directory.path}/", directory.name)),
-        element("span", {"class": "variant"}, directory.variant),
+        element("h4", None, link(f"{directory.path}/", breakable(directory.name))),
+        element("p", {"class": "variant"}, directory.variant),
         parts.audience_badge(directory),
     )
     if latest is None:
@@ -176,7 +197,7 @@ def _card(directory: Directory, now: datetime) -> Markup:
         element("p", {"class": "description"}, description) if description else None,
         offer,
         _since(newest, now) if newest is not latest else None,
-        element("p", {"class": "kept"}, f"Builds are {directory.kept}."),
+        element("p", {"class": "kept"}, directory.kept),
     )
 
 
@@ -225,8 +246,11 @@ def _verify(offered: Directory, prefix: str) -> Markup | None:
     )
 
 
-def _packages(directories: Sequence[Directory], prefix: str) -> Markup | None:
-    with_packages = [d for d in directories if d.latest and d.latest.has("outputs/RPMS")]
+def _packages(
+    offered: Directory | None, directories: Sequence[Directory], prefix: str
+) -> Markup | None:
+    candidates = [offered, *directories] if offered else directories
+    with_packages = [d for d in candidates if d.latest and d.latest.has("outputs/RPMS")]
     if not with_packages:
         return None
     chosen = with_packages[0]
@@ -261,10 +285,12 @@ def _recent(directories: Sequence[Directory], now: datetime) -> Markup:
         [
             [
                 parts.state_badge(build),
-                element("span", {"class": "badge quiet"}, "latest") if build.is_latest else None,
+                [" ", element("span", {"class": "badge quiet"}, "latest")]
+                if build.is_latest
+                else None,
             ],
             [
-                link(build.page, build.id.directory, css="name"),
+                link(build.page, breakable(build.id.directory), css="name"),
                 _outcome(build),
             ],
             [

@@ -77,15 +77,12 @@ class Build:
         where = f"stage {stage}" if stage else "before the first stage"
         return f"{where}: {lines[-1]}" if lines else where
 
-    def has(self, *kinds: str) -> str | None:
-        """Return the first of some artifact paths that the build published files in."""
-        found = sorted(self.record["artifacts"])
-        for kind in kinds:
-            for path in found:
-                inside = path == kind or path.startswith(f"{kind}/")
-                if inside and self.record["artifacts"][path]["files"]:
-                    return kind
-        return None
+    def has(self, kind: str) -> bool:
+        """Whether the build published files of an artifact type, in whatever phase."""
+        return any(
+            content["files"] > 0 and (path == kind or path.startswith(f"{kind}/"))
+            for path, content in self.record["artifacts"].items()
+        )
 
 
 @dataclass(frozen=True)
@@ -125,9 +122,11 @@ class Directory:
     def kept(self) -> str:
         """The retention rule in words."""
         if self.rule is None:
-            return "no retention rule: kept until a person decides"
+            return "No stream has this directory: its builds are kept until a person decides."
         words = describe_keep(self.rule["keep"])
-        return f"kept {words}" if words == "for ever" else f"kept for {words}"
+        return (
+            f"Builds are kept {words}." if words == "for ever" else f"Builds are kept for {words}."
+        )
 
 
 def read(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stxmirror.layout import safe_relative_path
 from stxmirror.mirror.page_html import (
     Child,
     Markup,
+    day,
     element,
     file_href,
     join,
     link,
-    moment,
     size,
     text,
 )
@@ -27,7 +28,7 @@ VERDICTS = {
 }
 _STATES = {
     "good": ("✓", "success"),
-    "partial": ("✓", "success, incomplete"),
+    "partial": ("✓", "incomplete"),
     "failed": ("✗", "failed"),
     "withdrawn": ("⊘", "withdrawn"),
 }
@@ -69,7 +70,7 @@ def keep_words(build: Build) -> Child:
     if build.entry.get("hold"):
         return element("span", {"class": "badge held", "title": build.entry["hold"]}, "held")
     if build.entry["keep_until"] is not None:
-        return moment(build.entry["keep_until"])
+        return day(build.entry["keep_until"])
     return "for ever" if build.entry.get("rule") else "no rule: kept"
 
 
@@ -126,19 +127,12 @@ def chips(build: Build, root: str) -> Markup:
     """Return links to the parts of a build that people use, as far as it has them."""
     base = f"{root}{build.path}/"
     parts = (
-        ("Packages", ("outputs/RPMS",)),
-        ("Sources", ("outputs/SRPMS",)),
-        ("Installer", ("outputs/installer",)),
-        ("Wheels", ("outputs/wheels",)),
-        ("Helm charts", ("outputs/helm-charts",)),
-        ("Logs", ("outputs/logs",)),
+        ("Packages", "outputs/RPMS"),
+        ("Sources", "outputs/SRPMS"),
+        ("Installer", "outputs/installer"),
+        ("Logs", "outputs/logs"),
     )
-    links = [
-        link(f"{base}{kind}/", label)
-        for label, kinds in parts
-        for kind in [build.has(*kinds)]
-        if kind
-    ]
+    links = [link(f"{base}{kind}/", label) for label, kind in parts if build.has(kind)]
     links.append(link(base, "All files"))
     return element("ul", {"class": "chips"}, [element("li", None, entry) for entry in links])
 
@@ -153,9 +147,11 @@ def listing(code: str, label: str) -> Markup:
 
 
 def verify_commands(build: Build, prefix: str) -> str:
-    """Return the commands that fetch and verify one build's ISO: always one build, no alias."""
-    found = build.record["iso"]
-    path = found["path"] if found else "outputs/iso/bootimage.iso"
+    """Return the commands that fetch and verify one build's ISO: always one build, no alias.
+
+    People paste them into a shell: nothing goes into them that a builder could have chosen freely.
+    """
+    path = safe_relative_path(build.record["iso"]["path"])
     top = f"http://HOST/{prefix.strip('/')}".rstrip("/")
     return (
         f"MIRROR={top}\n"
@@ -207,13 +203,21 @@ def facts(pairs: list[tuple[str, Child]]) -> Markup:
     return element("dl", {"class": "facts"}, rows)
 
 
+def _field(head: str) -> str | None:
+    """Return the class of a cell that says nothing without its heading."""
+    return None if head in ("Result", "Build", "Stage", "Directory") else "field"
+
+
 def table(css: str, heads: list[str], rows: list[list[Child]], caption: str) -> Markup:
     """Return a table whose cells know their heading, for screens too narrow for columns."""
     body = [
         element(
             "tr",
             None,
-            [element("td", {"data-label": head}, cell) for head, cell in zip(heads, row)],
+            [
+                element("td", {"class": _field(head), "data-label": head}, cell)
+                for head, cell in zip(heads, row)
+            ],
         )
         for row in rows
     ]

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from stxmirror.mirror import page_build, page_index
-from stxmirror.mirror.page_html import file_href, stamp_of, url_path
+from stxmirror.mirror import page_build, page_index, page_parts
+from stxmirror.mirror.page_html import stamp_of, url_path
 from stxmirror.mirror.page_model import Build, Directory, newest_first, read
 
 SIGNING_KEY = "assets/signing-key.asc"
@@ -39,9 +39,10 @@ def render(
         "builds.json": _for_programs(directories, rules, config, now),
         **{f"assets/{name}": _asset(name) for name in ASSETS},
     }
+    known = frozenset(build.path for directory in directories for build in directory.builds)
     for directory in directories:
         for build in directory.builds:
-            made[f"{build.page}index.html"] = page_build.render(build, directory, config)
+            made[f"{build.page}index.html"] = page_build.render(build, directory, config, known)
     return made
 
 
@@ -91,9 +92,9 @@ def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, Any]
     record, entry = build.record, build.entry
     base = f"{url_path(build.path)}/"
     rule = directories[build.id.directory].rule
-    iso = record["iso"]
     withdrawn = build.withdrawn
     there = withdrawn is None
+    iso = page_parts.iso_of(build, "")
     return {
         "id": build.path,
         "directory": build.id.directory,
@@ -118,13 +119,7 @@ def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, Any]
         "record": f"{base}build.json" if there else None,
         "checksums": f"{base}SHA256SUMS" if there else None,
         "signature": f"{base}SHA256SUMS.asc" if there else None,
-        "iso": {
-            "url": file_href(base, iso["path"]),
-            "size": iso["size"],
-            "sha256": iso["sha256"],
-        }
-        if iso and there
-        else None,
+        "iso": {"url": iso[0], "size": iso[1]["size"], "sha256": iso[1]["sha256"]} if iso else None,
         "repository": f"{base}outputs/RPMS/" if there and build.has("outputs/RPMS") else None,
         "images": list(record["images"]),
         "sanity": {name: verdict["result"] for name, verdict in record["sanity"].items()},

@@ -13,7 +13,9 @@ from stxmirror.times import format_build_date, format_time
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, tzinfo=timezone.utc)
 CONFIG = {"title": "StarlingX build mirror", "prefix": "/mirror/starlingx/"}
-HOSTILE = "<script>document.title='pwned'</script>\"'><img src=x onerror=alert(1)>\u202etxt.exe\x1b[31m"
+HOSTILE = (
+    "<script>document.title='pwned'</script>\"'><img src=x onerror=alert(1)>\u202etxt.exe\x1b[31m"
+)
 HOSTILE_SHORT = "\"><b onmouseover='x'>&amp;</b>"
 
 

@@ -14,7 +14,7 @@ from stxmirror import records, schema
 from stxmirror.errors import StxMirrorError
 
 MANIFEST = {"url": "https://example.org/m.git", "file": "default.xml", "branch": "f/x"}
-SCHEMAS = ("build-1",)
+SCHEMAS = ("build-1", "builds-1")
 
 
 def stage(name="packages", result="ok", **changes):
