@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
 import backdated
 from sshd import Sshd
+
 from stxmirror.mirror import zipapp
 
 RULES = [
@@ -111,7 +112,7 @@ class Mirror:
     def alias(self, directory: str) -> str | None:
         """Where latest_build of a directory points, as a reader sees it."""
         link = self.public / directory / "latest_build"
-        return os.readlink(link) if link.is_symlink() else None
+        return str(link.readlink()) if link.is_symlink() else None
 
     def builds(self) -> set[str]:
         """The builds that a reader finds in the tree."""
@@ -190,7 +191,9 @@ def remote(root: Path, program: Path, sshd: Sshd) -> Mirror:
         ["rsync", "-e", " ".join(ssh)],
         "incoming@mirror:{upload}/",
     )
-    mirror.pruner = backdated.Transport([*sshd.client("prune"), "mirror@mirror", "mirrorctl"], [], "")
+    mirror.pruner = backdated.Transport(
+        [*sshd.client("prune"), "mirror@mirror", "mirrorctl"], [], ""
+    )
     mirror.person = backdated.Transport(sshd.inside("/usr/local/bin/mirrorctl"), [], "")
     return mirror
 

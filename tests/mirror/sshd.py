@@ -1,8 +1,8 @@
 """A real sshd on a loopback port, which sees accounts and files that this machine does not have.
 
-It runs in a mount namespace of its own: a copy of /etc with two more accounts and a sudo rule, and a
-/usr/local/bin with nothing but mirrorctl. The machine itself is left as it is, even if the
-tests are killed.
+It runs in a mount namespace of its own: a copy of /etc with two more accounts and a sudo rule, and
+a /usr/local/bin with nothing but mirrorctl. The machine itself is left as it is, even if the tests
+are killed.
 """
 
 from __future__ import annotations
