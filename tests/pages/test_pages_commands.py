@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import hashlib
 import html
 import os
 import re
-import shutil
 import subprocess
+import tempfile
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture
-def gnupg(tmp_path_factory):
-    """An environment with an empty key ring; its agent ends with the test."""
-    # Not below the test's own directory: a socket's path may not be longer than 107 bytes.
-    home = Path(subprocess.check_output(["mktemp", "-d", "/tmp/gpgXXXXXX"], text=True).strip())
-    yield {**os.environ, "GNUPGHOME": str(home)}
-    subprocess.run(["gpgconf", "--kill", "all"], env={**os.environ, "GNUPGHOME": str(home)})
-    shutil.rmtree(home)
+@contextlib.contextmanager
+def key_ring():
+    """An environment with an empty key ring of its own, whose agent ends with it."""
+    # Not below pytest's own directories: a socket's path may not be longer than 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="gpg-", ignore_cleanup_errors=True) as home:
+        environment = {**os.environ, "GNUPGHOME": home, "LC_ALL": "C"}
+        yield environment
+        subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)
 
 
 def blocks_of(address: str) -> list[str]:
@@ -32,7 +34,7 @@ def blocks_of(address: str) -> list[str]:
 
 
 @pytest.fixture
-def signed(served, gnupg):
+def signed(served):
     """Sign the build that the front page offers, as a builder would."""
     root, address = served
     commands = blocks_of(address)[0]
@@ -45,65 +47,54 @@ def signed(served, gnupg):
     ]
     (build / "SHA256SUMS").write_text("".join(lines))
     (build / "SHA256SUMS.asc").unlink()
-    name = "Mirror <mirror@example.org>"
-    for arguments in (
-        ["--quick-generate-key", name, "ed25519", "sign", "never"],
-        ["--armor", "--output", build / "SHA256SUMS.asc", "--detach-sign", build / "SHA256SUMS"],
-        [
-            "--armor",
-            "--yes",
-            "--output",
-            root / "mirror/starlingx/assets/signing-key.asc",
-            "--export",
-        ],
-    ):
-        subprocess.run(
-            ["gpg", "--batch", "--passphrase", "", *arguments],
-            env=gnupg,
-            check=True,
-            capture_output=True,
-        )
+    key = root / "mirror/starlingx/assets/signing-key.asc"
+    with key_ring() as environment:
+        for arguments in (
+            ["--quick-generate-key", "Mirror <mirror@example.org>", "ed25519", "sign", "never"],
+            ["--armor", "--detach-sign", build / "SHA256SUMS"],
+            ["--armor", "--yes", "--output", key, "--export"],
+        ):
+            subprocess.run(
+                ["gpg", "--batch", "--passphrase", "", *arguments],
+                env=environment,
+                check=True,
+                capture_output=True,
+            )
     return build, commands
 
 
-def run(commands: str, directory: Path, gnupg) -> subprocess.CompletedProcess:
-    reader = directory / "reader"
-    reader.mkdir(mode=0o700)
-    short = Path(gnupg["GNUPGHOME"]) / f"r{directory.name[-1]}"
-    short.mkdir(mode=0o700)
-    try:
+def paste(commands: str, directory: Path) -> subprocess.CompletedProcess:
+    """Run commands in an empty directory, as somebody who has never seen the mirror."""
+    directory.mkdir()
+    with key_ring() as environment:
         return subprocess.run(
             ["sh", "-e", "-c", commands],
-            cwd=reader,
-            env={**os.environ, "GNUPGHOME": str(short), "LC_ALL": "C"},
+            cwd=directory,
+            env=environment,
             capture_output=True,
             text=True,
+            check=False,
         )
-    finally:
-        subprocess.run(["gpgconf", "--kill", "all"], env={**os.environ, "GNUPGHOME": str(short)})
 
 
-def test_the_commands_verify_a_good_iso_and_refuse_a_changed_one(signed, gnupg, tmp_path):
+def test_the_commands_verify_a_good_iso_and_refuse_a_changed_one(signed, tmp_path):
     build, commands = signed
-    (tmp_path / "a").mkdir()
-    good = run(commands, tmp_path / "a", gnupg)
+    good = paste(commands, tmp_path / "good")
     assert good.returncode == 0, good.stderr
     assert "outputs/iso/bootimage.iso: OK" in good.stdout
     assert "Good signature" in good.stderr
     (build / "outputs/iso/bootimage.iso").write_text("something else\n")
-    (tmp_path / "b").mkdir()
-    changed = run(commands, tmp_path / "b", gnupg)
+    changed = paste(commands, tmp_path / "changed")
     assert changed.returncode != 0
     assert "outputs/iso/bootimage.iso: FAILED" in changed.stdout
     sums = build / "SHA256SUMS"
     sums.write_text(sums.read_text() + "\n")
-    (tmp_path / "c").mkdir()
-    assert "BAD signature" in run(commands, tmp_path / "c", gnupg).stderr
+    forged = paste(commands, tmp_path / "forged")
+    assert forged.returncode != 0
+    assert "BAD signature" in forged.stderr
 
 
 def test_the_repository_file_is_one(served):
-    import configparser
-
     _, address = served
     file = configparser.ConfigParser()
     file.read_string(blocks_of(address)[1])
