@@ -36,13 +36,15 @@ NOTHING = Markup("")
 
 def text(value: object) -> Markup:
     """Return a value as text that shows as what it is, wherever in a page it stands."""
-    shown = "".join(
-        character
-        if character == "\n" or unicodedata.category(character) not in _HIDDEN
-        else "\ufffd"
-        for character in str(value).replace("\t", "    ")
-    )
+    shown = str(value)
+    if not shown.isprintable():
+        shown = "".join(map(_visible, shown.replace("\t", "    ")))
     return Markup(html.escape(shown, quote=True))
+
+
+def _visible(character: str) -> str:
+    hidden = unicodedata.category(character) in _HIDDEN and character != "\n"
+    return "\ufffd" if hidden else character
 
 
 def element(name: str, attributes: dict[str, Attribute] | None = None, *children: Child) -> Markup:
