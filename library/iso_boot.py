@@ -125,7 +125,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -162,8 +162,8 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start QEMU with ``arguments``."""
+def start(arguments: list[str], errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    """Start QEMU with ``arguments``, its own messages going to ``errors``."""
     program = next((found for found in map(shutil.which, QEMU) if found), None)
     if program is None:
         raise Unable("QEMU is not installed: install qemu-system-x86 (Debian) or qemu-kvm (EL)")
@@ -171,15 +171,15 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
         [program, "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
     )
 
 
-def end(process: subprocess.Popen[bytes]) -> str:
-    """End ``process`` if it still runs and return what it said on standard error."""
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End ``process`` if it still runs."""
     process.kill()
-    return process.communicate()[1].decode("utf-8", "replace").strip()
+    process.wait()
 
 
 def escaped(path: Path | str) -> str:
@@ -197,7 +197,8 @@ def find_accelerator(scratch: Path) -> str:
         [
             *("-machine", "q35", "-accel", "kvm", "-m", "16", "-device", "isa-debug-exit"),
             *("-drive", f"file={escaped(disk)},format=raw,if=ide,snapshot=on"),
-        ]
+        ],
+        subprocess.DEVNULL,
     )
     try:
         return "kvm" if probe.wait(PROBE_SECONDS) == PROBE_EXIT else "tcg"
@@ -226,9 +227,9 @@ class Machine:
 
     def arguments(self, accelerator: str, scratch: Path) -> list[str]:
         """Return QEMU's arguments for this machine."""
-        machine = "q35"
         given = ["-m", str(self.memory_mb), "-vga", "std"]
-        given += ["-serial", f"file:{escaped(self.log)}"]
+        given += ["-chardev", f"file,id=serial,path={escaped(self.log)}"]
+        given += ["-serial", "chardev:serial"]
         # Nothing of a machine has to survive a power failure of the host.
         drive = "format=raw,cache=unsafe"
         if self.asked["firmware"] == "uefi":
@@ -251,12 +252,14 @@ class Machine:
                     stream.truncate(self.disk_gb << 30)
             snapshot = "off" if self.asked["keep_disk"] else "on"
             given += ["-drive", f"if=virtio,{drive},snapshot={snapshot},file={escaped(disk)}"]
-        return ["-machine", machine, "-accel", accelerator, *given]
+        return ["-machine", "q35", "-accel", accelerator, *given]
 
     def switch_on(self, accelerator: str, scratch: Path) -> None:
         """Start the machine, with an empty log."""
         self.log.write_bytes(b"")
-        self.process = start(self.arguments(accelerator, scratch))
+        self.errors = scratch / f"{self.asked['name']}.errors"
+        with self.errors.open("wb") as errors:
+            self.process = start(self.arguments(accelerator, scratch), errors)
         self.began = time.monotonic()
 
     def lines(self) -> list[str]:
@@ -301,7 +304,7 @@ class Machine:
             if bad is not None:
                 self.conclude("failed", f"the machine said '{bad}'{self.last_words()}")
             elif not running:
-                why = end(self.process) or "the machine went off"
+                why = self.errors.read_text(errors="replace").strip() or "the machine went off"
                 self.conclude("failed", f"{why} before it said '{marker}'{self.last_words()}")
             elif time.monotonic() - self.began > self.time_limit:
                 self.conclude(
