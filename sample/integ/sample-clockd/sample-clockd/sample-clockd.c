@@ -13,6 +13,8 @@ static int beat(const char *path)
 
     if (sampleclock_format(sampleclock_uptime(), line, sizeof line) < 0)
         return -1;
+    if (strcmp(path, "-") == 0)
+        return printf("up %s\n", line) < 0 || fflush(stdout) != 0 ? -1 : 0;
     snprintf(temporary, sizeof temporary, "%s.new", path);
     file = fopen(temporary, "w");
     if (!file)
@@ -28,7 +30,7 @@ int main(int argc, char **argv)
     int once = argc == 3 && strcmp(argv[1], "--once") == 0;
 
     if (!once && argc != 2) {
-        fprintf(stderr, "usage: sample-clockd [--once] <file>\n");
+        fprintf(stderr, "usage: sample-clockd [--once] <file>|-\n");
         return 2;
     }
     for (;;) {

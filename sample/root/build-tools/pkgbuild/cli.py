@@ -76,7 +76,8 @@ def _run(command: str, arguments: argparse.Namespace, environment: Env) -> set[s
             failed |= lost
         if command != "build-srpms-parallel" and packages:
             everything = not (arguments.packages or failed)
-            failed |= _rpms(environment, build_type, sum(made.values(), []), failed, everything)
+            found = [s for made_here in made.values() for s in made_here]
+            failed |= _rpms(environment, build_type, found, failed, everything)
     if asked:
         raise BuildError(f"no package is called {' or '.join(sorted(asked))}")
     return failed
@@ -98,7 +99,7 @@ def _srpms(
             except BuildError as error:
                 failed.add(package.path.name)
                 print(f"FAILED  {error}", flush=True)
-    rpms.check_unique(sum(made.values(), []))
+    rpms.check_unique([s for found in made.values() for s in found])
     if everything and not failed:
         known = {s.path.name for found in made.values() for s in found}
         for path in to.glob("*.src.rpm"):

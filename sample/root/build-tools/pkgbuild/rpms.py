@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures as cf
-import os
 import shutil
 import time
 from pathlib import Path
@@ -185,7 +184,7 @@ class RpmBuild:
         for rpm in new:
             temporary = self._to / f".{rpm.path.name}"
             shutil.copy2(rpm.path, temporary)
-            os.replace(temporary, self._to / rpm.path.name)
+            temporary.replace(self._to / rpm.path.name)
         self._mine += [rpm._replace(path=self._to / rpm.path.name) for rpm in new]
 
     def forget_others(self) -> None:

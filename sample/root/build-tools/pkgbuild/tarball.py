@@ -14,10 +14,10 @@ _NEVER = (".git*", "build", ".pc", "patches", "pbr-*.egg")
 
 
 def write(to: Path, tree: Path, top: str, epoch: int, leave_out: set[Path]) -> None:
-    """Archives ``tree`` as directory ``top`` into ``to`` (gzipped unless it ends in .tar), in order of names.
+    """Archives ``tree`` as directory ``top`` into ``to``, in order of names.
 
-    ``leave_out`` are paths below ``tree``; times are ``epoch``, the owner is root, and a file is
-    executable or it is not.
+    The archive is gzipped unless its name ends in .tar. ``leave_out`` are paths below ``tree``;
+    times are ``epoch``, the owner is root, and a file is executable or it is not.
     """
     with to.open("wb") as plain, contextlib.ExitStack() as stack:
         out: IO[bytes] = plain
