@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sampleclock.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,13 @@ static int beat(const char *path)
     return rename(temporary, path);
 }
 
+/* As the first process of a container it would otherwise not be ended by a signal. */
+static void end(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
 int main(int argc, char **argv)
 {
     int once = argc == 3 && strcmp(argv[1], "--once") == 0;
@@ -33,6 +41,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sample-clockd [--once] <file>|-\n");
         return 2;
     }
+    signal(SIGTERM, end);
     for (;;) {
         if (beat(argv[argc - 1]) != 0) {
             perror("sample-clockd");

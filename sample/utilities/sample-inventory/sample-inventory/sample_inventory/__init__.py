@@ -9,9 +9,7 @@ from pathlib import Path
 def inventory(root: Path = Path("/")) -> dict[str, object]:
     """Processors (count), memory (bytes) and disks (name -> bytes) below ``root``."""
     cpus = (root / "proc/cpuinfo").read_text().count("\nprocessor") + 1
-    fields = dict(
-        line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines()
-    )
+    fields = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines())
     sectors = {
         path.name: int((path / "size").read_text()) * 512
         for path in sorted((root / "sys/block").glob("*"))
