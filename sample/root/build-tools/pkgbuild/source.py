@@ -19,6 +19,7 @@ class PackageDir(NamedTuple):
     """A directory with ``centos/build_srpm.data``."""
 
     path: Path
+    git: Path  # the work tree that lists it
     epoch: int  # time of the last commit that touched it, seconds
 
 
@@ -53,7 +54,7 @@ def package_dirs(repo: Path, build_type: str) -> list[PackageDir]:
                     f"{listing} names {name}, which has no directory {DISTRO}; "
                     "take the line out or add the package"
                 )
-            packages.append(PackageDir(path, last_commit(git, path)))
+            packages.append(PackageDir(path, git, last_commit(git, path)))
     return packages
 
 

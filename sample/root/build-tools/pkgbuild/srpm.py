@@ -74,7 +74,8 @@ def _build(package: PackageDir, env: Env, build_type: str, work: Path) -> list[S
         # Such a script adds the head itself.
         for spec in specs:
             shutil.copyfile(spec, work / "SPECS" / spec.name)
-        _at_top([str(script)], package.path, work, environ)
+        shell = [] if script.read_bytes().startswith(b"#!") else ["bash"]
+        _at_top([*shell, str(script)], package.path, work, environ)
     else:
         _gather(package, data, work, environ)
         for spec in sorted((work / "SPECS").iterdir()):
@@ -118,6 +119,7 @@ def _environment(package: PackageDir, env: Env, build_type: str, work: Path) -> 
         "DISTRO": DISTRO,
         "BUILD_TYPE": build_type,
         "PKG_BASE": str(package.path),
+        "GIT_BASE": str(package.git),
         "SPECS_BASE": str(package.path / DISTRO),
         "FILES_BASE": f"{DISTRO}/files",
         "PATCHES_BASE": f"{DISTRO}/patches",
