@@ -112,7 +112,9 @@ def _heading(build: Build, directory: Directory, root: str) -> Markup:
             {"class": "crumbs"},
             link(root, "Builds"),
             " / ",
-            link(f"{root}{build.id.directory}/", build.id.directory),
+            link(f"{root}{build.id.directory}/", build.id.directory)
+            if directory.is_there
+            else build.id.directory,
         ),
         element("h1", None, build.id.build_date),
         element("p", {"class": "badges"}, badges),

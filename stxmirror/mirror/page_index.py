@@ -170,7 +170,7 @@ def _card(directory: Directory, now: datetime) -> Markup:
     head = element(
         "div",
         {"class": "head"},
-        element("h4", None, link(f"{directory.path}/", breakable(directory.name))),
+        element("h4", None, _name(directory)),
         element("p", {"class": "variant"}, directory.variant),
         parts.audience_badge(directory),
     )
@@ -199,6 +199,11 @@ def _card(directory: Directory, now: datetime) -> Markup:
         _since(newest, now) if newest is not latest else None,
         element("p", {"class": "kept"}, directory.kept),
     )
+
+
+def _name(directory: Directory) -> Markup:
+    name = breakable(directory.name)
+    return link(f"{directory.path}/", name) if directory.is_there else name
 
 
 def _warning(words: str | None) -> Markup | None:

@@ -114,6 +114,11 @@ class Directory:
         return self.rule.get("audience") if self.rule else None
 
     @property
+    def is_there(self) -> bool:
+        """Whether it lies in the tree: with its last build it goes as well."""
+        return any(not build.withdrawn for build in self.builds)
+
+    @property
     def is_retired(self) -> bool:
         """Whether it gets no more builds."""
         return bool(self.rule and self.rule.get("retired"))

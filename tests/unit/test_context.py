@@ -10,8 +10,9 @@ from stxmirror import context
 from stxmirror.errors import StxMirrorError
 
 A, B, C = (letter * 40 for letter in "abc")
-paths = st.from_regex(r"[a-z0-9][a-z0-9._+-]{0,8}(/[a-z0-9][a-z0-9._+-]{0,8}){0,3}", fullmatch=True)
-commits = st.from_regex(r"[0-9a-f]{40}", fullmatch=True)
+parts = st.text(alphabet="ab09._+-", min_size=1, max_size=8).filter(lambda p: p[0] in "ab09")
+paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
+commits = st.integers(0, 16**40 - 1).map("{:040x}".format)
 contexts = st.dictionaries(paths, commits, max_size=6)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import subprocess
@@ -209,6 +210,7 @@ def test_without_the_package_a_filter_says_how_to_install_it(name, monkeypatch):
     spec.loader.exec_module(module)
     ((offered, function),) = module.FilterModule().filters().items()
     assert offered == name
-    required = function.__code__.co_argcount - len(function.__defaults__ or ())
+    needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    named = {p.name: "x" for p in needed if p.kind is p.KEYWORD_ONLY}
     with pytest.raises(AnsibleFilterError, match=r"script/bootstrap, or `pip install \.`"):
-        function(*["x"] * required)
+        function(*["x"] * (len(needed) - len(named)), **named)

@@ -15,8 +15,15 @@ from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.times import format_build_date
 
-names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}(\.[A-Za-z0-9_-]{1,8}){0,3}", fullmatch=True)
-words = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
+LETTERS = "abcxyz"
+words = st.builds(
+    str.__add__, st.sampled_from(LETTERS), st.text(alphabet=LETTERS + "019-", max_size=12)
+)
+names = st.builds(
+    str.__add__,
+    st.sampled_from(LETTERS + "ABZ019"),
+    st.text(alphabet=LETTERS + "ABZ019._-", max_size=24),
+).filter(lambda name: ".." not in name and not name.endswith(".lock"))
 kinds = words.filter(lambda kind: kind not in layout.RESERVED_NAMES and kind != "master")
 identifiers = st.one_of(st.just("master"), st.builds("{}/{}".format, kinds, names))
 build_dates = st.datetimes().map(lambda when: when.strftime(f"{when.year:04}%m%dT%H%M%SZ"))

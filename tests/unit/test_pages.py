@@ -198,6 +198,12 @@ def test_a_withdrawn_build_leaves_a_page_without_its_files(made, builds):
     assert [entry[key] for key in ("url", "iso", "record", "repository")] == [None] * 4
 
 
+def test_a_directory_whose_builds_are_all_gone_is_not_linked(builds):
+    gone = builds[2]
+    for page in pages_in(sample.render([gone])).values():
+        assert not [link for link in page.links if link.endswith("master/sample/")]
+
+
 def test_every_link_leads_to_something_that_is_there(made, builds, tmp_path):
     sample.write(tmp_path)
     for path, page in pages_in(made).items():
