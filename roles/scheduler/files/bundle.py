@@ -52,9 +52,7 @@ def files(project: Path) -> list[Path]:
         tops = [project / name for name in DEPLOYED]
         found = [path for top in tops for path in (top, *top.rglob("*"))]
     # What git lists may have been deleted since.
-    return sorted(
-        path for path in found if path.is_file() and "__pycache__" not in path.parts
-    )
+    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
 
 
 def member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:
