@@ -121,7 +121,7 @@ class _Anything(dict):
 
 @pytest.mark.parametrize("path", TEMPLATES)
 def test_template_says_who_wrote_the_file(path):
-    """Who opens the file on a host must see that changes are lost; some formats have no comments."""
+    """Who opens the file on a host must see that changes are lost, where there are comments."""
     text = (PROJECT / path).read_text()
     without_comments = (".json.j2", "BUILD.j2")
     assert "ansible_managed" in text or path.endswith(without_comments), path
