@@ -14,7 +14,10 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _RETRIES_MAX = 20
 
-_PROFILE_KEYS = {"name", "description", "environment", "stages", "iso"}
+_PROFILE_KEYS = {
+    *("name", "description", "environment", "stages", "iso"),
+    *("package_reports", "image_lists"),
+}
 _STAGE_KEYS = {
     *("name", "command", "chdir", "environment", "time_limit", "retries", "yields"),
     *("on_failure", "missing", "log_files"),
@@ -49,6 +52,10 @@ def check_profile(profile: Mapping[str, Any], roots: Sequence[str] = ()) -> dict
         "environment": _environment(profile.get("environment", {}), "the profile", found),
         "stages": [_stage(stage, n, roots, found) for n, stage in enumerate(stages, start=1)],
         "iso": _iso(profile.get("iso"), roots, found),
+        # Files relative to the workspace: JSON with the lists `built` and `reused`, and lists of
+        # image references, one a line.
+        "package_reports": _files(profile, "package_reports", found),
+        "image_lists": _files(profile, "image_lists", found),
     }
     names = [stage["name"] for stage in checked["stages"]]
     for twice in sorted({str(n) for n in names if names.count(n) > 1 and n}):
@@ -190,6 +197,11 @@ def _iso(iso: Any, roots: Sequence[str], found: list[str]) -> dict[str, Any] | N
         "markers": {str(key): str(text) for key, text in markers.items()},
         "time_limit": _positive(iso, "time_limit", "`iso`", found),
     }
+
+
+def _files(profile: Mapping[str, Any], key: str, found: list[str]) -> list[str]:
+    names = _list(profile.get(key, []), f"`{key}`", found)
+    return [_glob(name, f"`{key}`", (), found) for name in names]
 
 
 def _positive(mapping: Mapping[str, Any], key: str, label: str, found: list[str]) -> int:

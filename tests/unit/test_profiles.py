@@ -43,6 +43,16 @@ ISO = {
 }
 
 
+def test_reports_are_files_of_the_workspace():
+    """What is read as the builder's word must not be looked for outside of its workspace."""
+    checked = check_profile(profile(package_reports=["std/results/summary.json"]))
+    assert checked["package_reports"] == ["std/results/summary.json"]
+    assert checked["image_lists"] == []
+    for bad in ("/etc/shadow", "../../x.json"):
+        with pytest.raises(StxMirrorError, match="package_reports"):
+            check_profile(profile(package_reports=[bad]))
+
+
 def test_defaults_are_filled_in():
     checked = check_profile(profile(environment={"JOBS": 2}))
     assert checked["environment"] == {"JOBS": "2"}
