@@ -1,0 +1,203 @@
+"""What may go from a build host's disk: the plan, its filter, and the module that looks."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from module_call import call
+
+from stxmirror import disk
+from stxmirror.errors import StxMirrorError
+
+NOW = datetime(2026, 11, 22, 3, 0, 0, tzinfo=timezone.utc)
+POLICY = {"workspace_days": 3, "tree_days": 1, "unpublished_days": 14}
+
+
+def date(days: float) -> str:
+    return f"{NOW - timedelta(days=days):%Y%m%dT%H%M%SZ}"
+
+
+def workspace(days: float, project: str = "master") -> str:
+    return f"/localdisk/loadbuild/builder/{project}/{date(days)}"
+
+
+def build(days: float, result: str = "success", of: float | None = None) -> dict[str, str]:
+    """Describe a build of master; ``of`` is the age of the workspace that it resumed in."""
+    place = workspace(days if of is None else of)
+    return {"id": f"master/sample/{date(days)}", "ref": "master", "result": result} | {
+        "workspace": place
+    }
+
+
+def plan(**found: list) -> dict[str, str]:
+    """Return action by path; ``trees`` are given as ages in days."""
+    trees = [
+        {"id": f"master/sample/{date(days)}", "path": f"/p/master/sample/{date(days)}"}
+        for days in found.pop("trees", [])
+    ]
+    empty = {name: [] for name in ("workspaces", "builds", "running", "last_good", "on_mirror")}
+    steps = disk.plan({**empty, **found, "trees": trees}, NOW, **POLICY)
+    assert steps == sorted(steps, key=lambda step: step["path"])
+    return {step["path"]: step["action"] for step in steps}
+
+
+def test_the_last_good_workspace_stays_however_old_and_older_ones_go():
+    old, last = build(9), build(8)
+    found = plan(
+        workspaces=[workspace(9), workspace(8)],
+        builds=[old, last],
+        last_good=[last["id"]],
+        on_mirror=[old["id"], last["id"]],
+    )
+    assert found == {workspace(9): "delete", workspace(8): "keep"}
+
+
+def test_a_failure_can_be_resumed_for_some_days():
+    found = plan(
+        workspaces=[workspace(2), workspace(4)], builds=[build(2, "fail"), build(4, "fail")]
+    )
+    assert found == {workspace(2): "keep", workspace(4): "delete"}
+
+
+def test_a_workspace_is_as_old_as_the_last_build_that_resumed_in_it():
+    builds = [build(5, "fail"), build(1, "fail", of=5)]
+    assert plan(workspaces=[workspace(5)], builds=builds) == {workspace(5): "keep"}
+
+
+def test_the_workspace_in_which_a_resumed_build_became_good_stays():
+    builds = [build(9, "fail"), build(8, of=9)]
+    found = plan(workspaces=[workspace(9)], builds=builds, last_good=[builds[1]["id"]])
+    assert found == {workspace(9): "keep"}
+
+
+def test_a_success_that_the_mirror_does_not_have_is_no_reason_to_delete():
+    assert plan(workspaces=[workspace(1)], builds=[build(1)]) == {workspace(1): "keep"}
+
+
+def test_nothing_of_a_running_stream_goes():
+    found = plan(
+        workspaces=[workspace(50), workspace(50, "f-x")],
+        trees=[50],
+        builds=[build(50, "fail")],
+        running=["master"],
+    )
+    assert found[workspace(50)] == "keep"
+    assert found[f"/p/master/sample/{date(50)}"] == "keep"
+    assert found[workspace(50, "f-x")] == "delete"
+
+
+def test_trees_go_soon_once_the_mirror_has_them():
+    on_mirror = [f"master/sample/{date(days)}" for days in (0.5, 2)]
+    found = plan(trees=[0.5, 2, 5, 20], on_mirror=on_mirror)
+    assert list(found.values()) == ["delete", "keep", "delete", "keep"]
+
+
+def test_a_name_that_is_no_real_date_is_kept_and_named():
+    (step,) = disk.plan(
+        {
+            **{name: [] for name in ("builds", "running", "last_good", "on_mirror", "trees")},
+            "workspaces": ["/localdisk/loadbuild/builder/master/20261399T020000Z"],
+        },
+        NOW,
+        **POLICY,
+    )
+    assert step["action"] == "keep"
+    assert "no real build-date" in step["why"]
+
+
+@pytest.mark.parametrize("days", [-1, 1.5, True, "3", None])
+def test_a_policy_that_is_no_number_of_days_is_refused(days):
+    with pytest.raises(StxMirrorError, match="workspace_days"):
+        disk.plan({}, NOW, **{**POLICY, "workspace_days": days})
+
+
+@given(st.data())
+def test_nothing_protected_ever_goes_and_order_does_not_matter(data):
+    ages = data.draw(st.lists(st.integers(0, 40), unique=True, min_size=1, max_size=12))
+    builds = [build(age, data.draw(st.sampled_from(["success", "fail"]))) for age in ages]
+    good = [b["id"] for b in builds if b["result"] == "success"]
+    last_good = [data.draw(st.sampled_from(good))] if good else []
+    found = {
+        "workspaces": [workspace(age) for age in ages],
+        "trees": [{"id": b["id"], "path": f"/p/{b['id']}"} for b in builds],
+        "builds": builds,
+        "running": data.draw(st.sampled_from([[], ["master"]])),
+        "last_good": last_good,
+        "on_mirror": data.draw(st.lists(st.sampled_from([b["id"] for b in builds]), unique=True)),
+    }
+    steps = disk.plan(found, NOW, **POLICY)
+    shuffled = {key: random.sample(value, len(value)) for key, value in found.items()}
+    assert disk.plan(shuffled, NOW, **POLICY) == steps
+    gone = {step["path"] for step in steps if step["action"] == "delete"}
+    assert not (found["running"] and gone)
+    assert not gone & {b["workspace"] for b in builds if b["id"] in last_good}
+    young = {workspace(age) for age in ages if age <= POLICY["workspace_days"]}
+    unpublished = {b["workspace"] for b in builds if b["id"] not in found["on_mirror"]}
+    assert not gone & young & unpublished
+
+
+def test_the_filter_gives_the_plan_to_a_playbook(template):
+    found = {name: [] for name in ("trees", "builds", "running", "last_good")}
+    found["workspaces"] = [workspace(9)]
+    call_filter = (
+        "found | disk_plan('2026-11-22T03:00:00Z', [], workspace_days=3, tree_days=1, "
+        "unpublished_days=14)"
+    )
+    (step,) = template(call_filter, found=found)
+    assert (step["path"], step["action"]) == (workspace(9), "delete")
+    with pytest.raises(Exception, match="the facts lack workspaces"):
+        template(call_filter, found={key: found[key] for key in ("trees", "builds")})
+
+
+def test_the_module_finds_what_builds_left(tmp_path: Path):
+    loadbuild, publish, state = (tmp_path / name for name in ("loadbuild", "publish", "state"))
+    good, bare = "20261101T020000Z", "20261102T020000Z"
+    for name in (good, bare):
+        (loadbuild / "master" / name / "deep" / "20261103T020000Z").mkdir(parents=True)
+    (loadbuild / "master" / "20261104T020000Z").symlink_to("/etc")
+    (loadbuild / "master" / "notes").mkdir()
+    tree = publish / "feature/x/sample/flock" / good
+    (tree / "outputs/20261105T020000Z").mkdir(parents=True)
+    for build_id, place in (
+        (f"master/sample/{good}", f"{loadbuild}/master/{good}"),
+        ("master/sample/20250101T020000Z", f"{loadbuild}/master/20250101T020000Z"),
+        (f"feature/x/sample/flock/{good}", "/gone"),
+    ):
+        record = state / "builds" / build_id
+        record.mkdir(parents=True)
+        content = {"id": build_id, "ref": "master", "result": "success"}
+        (record / "build.json").write_text(json.dumps(content))
+        (record / "session.json").write_text(json.dumps({"workspace": place}))
+    (state / "builds/master/sample" / bare).mkdir()
+    (state / "builds/master/sample" / bare / "build.json").write_text("{broken")
+    (state / "status").mkdir()
+    (state / "status/master.json").write_text('{"last_success": {"id": "master/sample/x"}}')
+    (state / "status/f-x.json").write_text('{"last_success": null}')
+    (state / "runner/f-x").mkdir(parents=True)
+    (state / "runner/f-x/running.json").write_text("{}")
+    (state / "runner/master").mkdir()
+    reply = call(
+        "disk_facts",
+        {"loadbuild": str(loadbuild), "publish": str(publish), "state": str(state)},
+        check=True,
+    )
+    assert reply["workspaces"] == [f"{loadbuild}/master/{good}", f"{loadbuild}/master/{bare}"]
+    assert reply["trees"] == [{"id": f"feature/x/sample/flock/{good}", "path": str(tree)}]
+    assert [found["id"] for found in reply["builds"]] == [
+        f"feature/x/sample/flock/{good}",
+        f"master/sample/{good}",
+    ]
+    assert reply["running"] == ["f-x"]
+    assert reply["last_good"] == ["master/sample/x"]
+
+
+def test_a_host_that_never_built_has_nothing(tmp_path: Path):
+    places = {name: str(tmp_path / name) for name in ("loadbuild", "publish", "state")}
+    reply = call("disk_facts", places)
+    assert (reply["workspaces"], reply["trees"], reply["running"]) == ([], [], [])
