@@ -1,7 +1,8 @@
 """Where on the mirror the bytes of a SHA-256 already lie.
 
 The index is a convenience: it can be dropped at any time and is read back from the SHA256SUMS of
-the tree; a line of it counts only while the file is there with its size.
+the tree; a line of it counts only while the file is there with its size. What cannot be written to
+it now, because the disk is full, is caught up by a later run: least of all may it stop a prune.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Index:
 
     def add(self, build_id: str, files: Iterable[tuple[str, str, int]]) -> None:
         """Take in a build's files, each ``(path, sha256, size)``."""
-        with self._db:
+        with contextlib.suppress(sqlite3.OperationalError), self._db:
             self._db.execute("delete from files where build = ?", (build_id,))
             self._db.executemany(
                 "insert into files (sha256, size, build, path) values (?, ?, ?, ?)",
@@ -69,7 +70,7 @@ class Index:
 
     def drop(self, build_id: str) -> None:
         """Forget a build."""
-        with self._db:
+        with contextlib.suppress(sqlite3.OperationalError), self._db:
             self._db.execute("delete from files where build = ?", (build_id,))
             self._db.execute("delete from builds where id = ?", (build_id,))
 

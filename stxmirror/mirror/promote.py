@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -209,8 +208,8 @@ def _make_visible(
 def _at_rest(store: Store, change: Change, build: BuildId) -> dict[str, Any]:
     """Move the aliases, close the upload, and say what became of the build."""
     change.settle_aliases()
-    with contextlib.suppress(KeyError):
-        store.forget_upload(change.uploads.pop(str(build))["token"])
+    change.uploads.pop(str(build), None)
+    store.forget_upload(token_for(build))
     entry = change.entries[str(build)]
     target = aliases.current(store, [build.directory]).get(build.directory, {}).get(aliases.NAME)
     if target == build.build_date:

@@ -11,7 +11,7 @@ from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import aliases, fs
 from stxmirror.mirror.store import Store
-from stxmirror.mirror.upkeep import Change, changing, empty_trash, read_record
+from stxmirror.mirror.upkeep import Change, changing, clear_away, read_record
 from stxmirror.retention import plan
 from stxmirror.times import format_time
 
@@ -49,7 +49,7 @@ def _directories(change: Change) -> set[str]:
 def prune(store: Store, data: bytes) -> dict[str, Any]:
     """Delete those of the builds asked for that the mirror's own rules let go."""
     wanted, allow_more = _read_request(data)
-    with changing(store) as change:
+    with changing(store, pages=False) as change:
         verdicts = _verdicts(store, change, allow_more=allow_more)
         doomed, refused = [], []
         for build_id in wanted:
@@ -65,7 +65,7 @@ def prune(store: Store, data: bytes) -> dict[str, Any]:
         for build_id in doomed:
             store.forget(build_id)
             del change.entries[build_id]
-    empty_trash(store)
+    clear_away(store)
     return {"deleted": doomed, "refused": refused, "freed_bytes": freed}
 
 
@@ -132,7 +132,7 @@ def _mark(store: Store, build: BuildId, reason: str | None) -> dict[str, Any]:
 def withdraw(store: Store, build: BuildId, reason: str) -> dict[str, Any]:
     """Take a build away against the rules; a tombstone says why, the alias falls back."""
     reason = _checked_reason(reason)
-    with changing(store) as change:
+    with changing(store, pages=False) as change:
         entry = _published_entry(change, build)
         tombstone = {
             "reason": reason,
@@ -142,7 +142,7 @@ def withdraw(store: Store, build: BuildId, reason: str) -> dict[str, Any]:
         change.record({**entry, "tombstone": tombstone})
         change.take_away([str(build)])
         targets = aliases.current(store, [build.directory])
-    empty_trash(store)
+    clear_away(store)
     return {"id": str(build), "withdrawn": reason, "alias": targets.get(build.directory)}
 
 
@@ -163,10 +163,10 @@ def _checked_reason(reason: str) -> str:
 
 def expire(store: Store) -> dict[str, Any]:
     """Close uploads that nobody promoted in time, and delete what was taken away."""
-    with changing(store) as change:
+    with changing(store, pages=False) as change:
         expired = change.expire_uploads()
         tokens = sorted(upload["token"] for upload in change.uploads.values())
-    empty_trash(store)
+    clear_away(store)
     return {"expired": expired, "open": tokens}
 
 

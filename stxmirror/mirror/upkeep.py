@@ -111,21 +111,30 @@ class Change:
 
 
 @contextlib.contextmanager
-def changing(store: Store) -> Iterator[Change]:
-    """Hold the store's lock around a change; afterwards aliases and pages follow the tree."""
+def changing(store: Store, *, pages: bool = True) -> Iterator[Change]:
+    """Hold the store's lock around a change; afterwards aliases and pages follow the tree.
+
+    Without ``pages`` those are left for :func:`clear_away`.
+    """
     store.prepare()
     with store.lock(), Index(store.config.state, store.config.public) as index:
         change = Change(store, index)
         yield change
         change.settle_aliases()
-        if store.is_stale():
+        if pages and store.is_stale():
             site.write(store, change.entries)
 
 
-def empty_trash(store: Store) -> None:
-    """Delete what was taken away; outside the lock, because many files take long."""
+def clear_away(store: Store) -> None:
+    """Delete what was taken away, then bring the pages up to it.
+
+    In this order because a disk that is full has no room for a page before. Deleting needs no lock,
+    and many files take long.
+    """
     for path in sorted(store.trash.iterdir()):
         fs.remove_tree(path)
+    with changing(store):
+        pass
 
 
 def new_entry(store: Store, build: BuildId, result: str, size: int) -> dict[str, Any]:
