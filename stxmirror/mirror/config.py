@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stxmirror.errors import StxMirrorError
+from stxmirror.layout import check_alias
+from stxmirror.retention import check_keep
 
 DEFAULT_PATH = Path("/etc/stx-mirror/mirror.json")
 
@@ -111,4 +113,10 @@ def _checked_rules(rules: list[Any], path: Path) -> list[dict[str, Any]]:
             raise StxMirrorError(
                 f"a rule in {path} lacks its stream, directory or keep: {rule!r}: correct it"
             )
+        try:
+            check_keep(rule["keep"])
+            if rule.get("legacy_alias") is not None:
+                check_alias(rule["legacy_alias"])
+        except StxMirrorError as error:
+            raise StxMirrorError(f"the rule of {rule['stream']} in {path}: {error}") from error
     return rules

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,7 +132,6 @@ def remove_tree(path: Path) -> None:
     finally:
         os.close(parent)
     try:
-        count = 0
         while True:
             names = _names(root)
             if not names:
@@ -141,7 +141,7 @@ def remove_tree(path: Path) -> None:
                     continue
                 # Somebody else may be emptying the same directory: gone is as good as removed.
                 with contextlib.suppress(FileNotFoundError):
-                    count = _emptied(name, root, count)
+                    _empty(name, root)
                     os.rmdir(name, dir_fd=root)
     finally:
         os.close(root)
@@ -149,19 +149,18 @@ def remove_tree(path: Path) -> None:
         path.rmdir()
 
 
-def _emptied(name: str, root: int, count: int) -> int:
+def _empty(name: str, root: int) -> None:
     """Unlink the files of a directory in ``root`` and move its directories up beside it."""
     below = _opened(name, root)
     try:
         for child in _names(below):
             if not _unlinked(child, below):
-                count += 1
                 # Moving a directory rewrites its `..`, which takes the right to write into it.
                 os.close(_opened(child, below))
-                os.rename(child, f".up-{os.getpid()}-{count}", src_dir_fd=below, dst_dir_fd=root)
+                moved = f".{secrets.token_hex(8)}"
+                os.rename(child, moved, src_dir_fd=below, dst_dir_fd=root)
     finally:
         os.close(below)
-    return count
 
 
 def _names(directory: int) -> list[str]:
