@@ -64,7 +64,7 @@ def test_nobody_can_write(host, scratch):
         f" && git -C {scratch}/tool push origin master"
     )
     assert push.rc != 0
-    assert "access denied" in push.stderr
+    assert "service not enabled" in push.stderr
 
 
 def test_served_to_this_host_alone(host):
