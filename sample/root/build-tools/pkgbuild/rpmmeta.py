@@ -86,9 +86,10 @@ def _compare_part(a: str, b: str) -> int:
     for x, y in zip(ours, theirs):
         if x == y:
             continue
-        for mark, sign in (("~", -1), ("^", 1)):
-            if mark in (x, y):
-                return sign if x == mark else -sign
+        for mark in "~^":
+            # Both are older than a further number or word; at the end of the other only ~ is.
+            if mark in {x, y}:
+                return -1 if x == mark else 1
         if x.isdigit() != y.isdigit():
             return 1 if x.isdigit() else -1
         if x.isdigit():
