@@ -9,47 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_iso import write_iso
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILD_ID = "master/sample/20261122T024512Z"
 
-# An El Torito image, entered at 0000:7C00: writes the text at 7C40 to the first serial line.
-_SAY = bytes.fromhex(
-    "fa31c08ed8"  # cli; xor ax,ax; mov ds,ax
-    "be407c"  # mov si,0x7c40
-    "ac84c07406"  # next: lodsb; test al,al; jz done
-    "baf803ee"  # mov dx,0x3f8; out dx,al
-    "ebf5"  # jmp next
-)
-_HALT = bytes.fromhex("f4ebfd")  # hlt; jmp $-1
-_POWER_OFF = bytes.fromhex("ba0406b80020efebf7")  # mov dx,0x604; mov ax,0x2000; out dx,ax; jmp
-
 
 @pytest.fixture
 def make_iso(tmp_path):
-    """Make an ISO that says ``text`` on its serial line and stops, or switches itself off."""
+    """Make an ISO that says ``text`` on its serial line and stops; see tiny_iso.write_iso."""
 
-    def make(text: str = "", *, power_off: bool = False, leave_out: str = "") -> Path:
-        tree = tmp_path / "tree"
-        tree.mkdir(exist_ok=True)
-        code = (_SAY + (_POWER_OFF if power_off else _HALT)).ljust(0x40, b"\0")
-        (tree / "boot.img").write_bytes((code + text.encode() + b"\0").ljust(2048, b"\0"))
-        (tree / "efi.img").write_bytes(bytes(2048))
-        (tree / "repodata").mkdir(exist_ok=True)
-        (tree / "repodata" / "repomd.xml").write_text("<repomd/>\n")
-        (tree / "BUILD").write_text(f'OS="sample"\nBUILD_PATH="{BUILD_ID}"\n')
-        if leave_out:
-            (tree / leave_out).unlink()
+    def make(text: str = "", **faults: Any) -> Path:
         iso = tmp_path / "bootimage.iso"
-        subprocess.run(
-            [
-                *("xorriso", "-as", "mkisofs", "-quiet", "-o", str(iso), "-r"),
-                *("-b", "boot.img", "-no-emul-boot", "-boot-load-size", "4"),
-                *("-eltorito-alt-boot", "-e", "efi.img", "-no-emul-boot", str(tree)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        write_iso(iso, BUILD_ID, boot=text, **faults)
         return iso
 
     return make

@@ -91,10 +91,21 @@ def test_a_disk_is_made_blank_and_a_path_may_hold_a_comma(boot, make_iso, tmp_pa
     assert (odd / "disk,1.img").stat().st_size == 1 << 30
 
 
-def test_uefi_firmware_starts_and_talks(boot, make_iso):
-    """The tiny ISO has nothing for UEFI; that the firmware itself talks shows that it ran."""
-    asked = machine(make_iso(), firmware="uefi", steps=[{"name": "boot", "marker": "BdsDxe"}])
-    assert boot(asked, time_limit=100, memory_mb=128)["boot"]["result"] == "ok"
+def test_uefi_starts_the_iso(boot, make_iso):
+    asked = machine(make_iso(f"{MARKER}\n"), firmware="uefi")
+    verdict = boot(asked, time_limit=100, memory_mb=128)["boot"]
+    assert verdict["result"] == "ok", verdict
+
+
+def test_a_disk_keeps_what_was_installed_only_if_asked(boot, make_iso, tmp_path):
+    disk = str(tmp_path / "disk.img")
+    steps = [{"name": "boot", "marker": MARKER}, {"name": "install", "marker": "installed x"}]
+    iso = make_iso(f"{MARKER}\n", install="installed x\n", installed="running x\n")
+    started = machine(iso, cdrom=None, disk=disk, steps=[{"name": "run", "marker": "running x"}])
+    assert boot(machine(iso, steps=steps, disk=disk))["install"]["result"] == "ok"
+    assert boot(started, time_limit=4)["run"]["result"] == "timeout"
+    assert boot(machine(iso, steps=steps, disk=disk, keep_disk=True))["install"]["result"] == "ok"
+    assert boot(started)["run"]["result"] == "ok"
 
 
 def test_check_mode_starts_nothing(start_module, make_iso):
