@@ -65,6 +65,8 @@ class Progress:
             return self._note_result(data.get("res") or {}, now)
         elif kind in ("runner_on_failed", "runner_on_unreachable"):
             self._note_failure(data)
+        elif kind == "runner_on_skipped" and self.part == self._part_of(data):
+            self._skip_stage(data)
         return []
 
     def tick(self, now: float) -> list[str]:
@@ -134,10 +136,16 @@ class Progress:
             self.part_failed = str(result["result"])
         return []
 
+    def _skip_stage(self, data: Mapping[str, Any]) -> None:
+        if data.get("role") == STAGES_ROLE:
+            self.part_failed = "skipped"
+
     def _note_failure(self, data: Mapping[str, Any]) -> None:
         if data.get("ignore_errors"):
             return
-        self.part_failed = "failed"
+        # A task outside the roles only repeats what one of them has found.
+        if data.get("role"):
+            self.part_failed = "failed"
         if self.first_error is None:
             self.first_error = failure_text(data.get("res") or {})
 

@@ -14,6 +14,7 @@ from stxmirror import records
 from stxmirror.controller.paths import Paths
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
+from stxmirror.times import parse_time
 
 STATUS_SCHEMA = 1
 
@@ -77,13 +78,18 @@ def close_unfinished(
         record = read_json(file)
         if record is None or record.get("finished") is not None:
             continue
-        record = records.close(
-            record,
-            result="fail",
-            finished=now,
-            failed_stage=record.get("failed_stage") or stage or "open",
-            excerpt=[*record.get("excerpt", []), why],
-        )
+        try:
+            record = records.close(
+                record,
+                result="fail",
+                # A clock that was set back in between must not keep the record open for ever.
+                finished=max(now, parse_time(record.get("started", ""))),
+                failed_stage=record.get("failed_stage") or stage or "open",
+                excerpt=[*record.get("excerpt", []), why],
+            )
+        except StxMirrorError:
+            # Not one of ours, or of another version: it says fail already, and stays as it is.
+            continue
         write_json(file, record, mode=0o644)
         closed.append(record["id"])
     return closed

@@ -126,7 +126,9 @@ class Run:
             self.close_leftovers(why)
             attempt = failed_attempt(self.request, self.progress.build_id, why, last_part, now())
             state.set_last_attempt(self.paths, self.request.ref, self.project, attempt)
-        if self.request.verb == "build" and attempt["result"] == "success":
+        self.close_leftovers("the build ended without closing its record")
+        whole = self.request.verb == "build" and not self.request.resume_id
+        if whole and attempt["result"] == "success":
             state.write_json(self.paths.timings(self.project), self.progress.seconds)
         say(summary(self.paths, attempt, self.request.verb))
         self.paths.running(self.project).unlink(missing_ok=True)

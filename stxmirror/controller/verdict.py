@@ -47,6 +47,7 @@ def failed_attempt(
         "why": why,
         "missing": [],
         "published": False,
+        "unpublished_why": "",
     }
 
 
@@ -85,6 +86,8 @@ def summary(paths: Paths, attempt: Mapping[str, Any], verb: str) -> list[str]:
     if attempt["published"]:
         lines.append(f"  published  {build_id}/")
     else:
+        if attempt["result"] == "fail" and attempt["unpublished_why"]:
+            lines.append(f"  not published: {attempt['unpublished_why']}")
         lines.append(f"  publish    stx-mirror publish {build_id}")
     stage = resume_stage(attempt["failed_stage"])
     if attempt["result"] == "fail" and stage:
@@ -98,7 +101,7 @@ def _headline(attempt: Mapping[str, Any], verb: str) -> str:
     if attempt["result"] == "nothing-new":
         return f"NOTHING NEW {after}: {attempt['why']}"
     if not attempt["published"] and (verb == "publish" or attempt["result"] == "success"):
-        return f"NOT PUBLISHED {after}: {attempt['why']}"
+        return f"NOT PUBLISHED {after}: {attempt['unpublished_why'] or attempt['why']}"
     if verb == "publish":
         return f"PUBLISHED {after}: {attempt['id']} ({attempt['result']})"
     if attempt["result"] == "success":

@@ -1,0 +1,467 @@
+"""``stx-mirror``: its command line, its requests, its files, its verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stxmirror.controller import cli, client, state, verdict
+from stxmirror.controller.inventory import load_streams, stage_names
+from stxmirror.controller.paths import Paths
+from stxmirror.controller.request import Request
+from stxmirror.controller.show import status_lines
+from stxmirror.errors import StxMirrorError
+
+NOW = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
+ID = "master/sample/20261101T020000Z"
+
+
+@pytest.fixture
+def paths(tmp_path, make_stream):
+    """A build host whose unit is started and asked for by small scripts."""
+    paths = Paths(etc=tmp_path / "etc", state=tmp_path / "state", build_unit=Path("build-unit"))
+    variables = paths.inventory / "group_vars" / "all"
+    variables.mkdir(parents=True)
+    entries = [
+        make_stream(),
+        make_stream(name="feature", match="f/*", time_limit=600),
+        make_stream(name="old", match="r/1.0", retired=True),
+    ]
+    (variables / "streams.yml").write_text(yaml.safe_dump({"streams": entries}))
+    return paths
+
+
+@pytest.fixture
+def host(paths, tmp_path, monkeypatch):
+    """Programs of a build host, by what they do; and nobody else to become."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+
+    def program(name: str, script: str) -> None:
+        file = directory / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    monkeypatch.setattr(client, "become_orchestrator", lambda: None)
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.01)
+    program("systemctl", f"[ ! -e {tmp_path}/runs ] && echo inactive || echo active")
+    # sudo -n build-unit start DIRECTORY LIMIT
+    program("sudo", f'printf "%s\\n" "$*" > {tmp_path}/called; cat > {tmp_path}/request')
+    return program
+
+
+def run(paths, *words, capsys=None):
+    """Return exit code, output and errors of a command line."""
+    try:
+        code = cli.main(list(words), paths)
+    except SystemExit as end:
+        code = end.code
+    output, errors = capsys.readouterr()
+    return code, output, errors
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["build", "nosuch"], "no stream builds 'nosuch'"),
+        (["build", "f/../../x"], "can be built"),
+        (["build", "r/$(id)"], "can be built"),
+        (["build", ""], "no branch or tag was given"),
+        (["build", "--", "-x"], "can be built"),
+        (["build"], "name the branch or tag"),
+        (["build", "r/1.0"], "retired"),
+        (["build", "master", "--trigger", "moon"], "moon"),
+        (["build", "master", "--from", "iso"], "--resume and --from go together"),
+        (["build", "master", "--reason", "{{ lookup('pipe', 'id') }}"], "in plain words"),
+        (["build", "master", "--reason", "two\nlines"], "one line"),
+        (["build", "--resume", ID, "--from", "iso"], "no record of"),
+        (["build", "--resume", "nonsense", "--from", "iso"], "not a build id"),
+        (["publish", ID], "no record of"),
+        (["status", "nosuch"], "no stream"),
+        (["follow", "nosuch"], "no stream"),
+        (["stop", "nosuch"], "no stream"),
+        (["frobnicate"], "frobnicate"),
+        ([], "VERB"),
+    ],
+)
+@pytest.mark.usefixtures("host")
+def test_bad_input_is_one_clear_line_and_starts_nothing(paths, tmp_path, capsys, words, says):
+    code, output, errors = run(paths, *words, capsys=capsys)
+    assert code == 2
+    assert output == ""
+    assert len(errors.strip().splitlines()) == 1
+    assert says in errors
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize("text", ["streams: [", "streams: 3", "other: 1", "\xff"])
+@pytest.mark.usefixtures("host")
+def test_a_broken_inventory_is_named(paths, capsys, text):
+    file = paths.inventory / "group_vars" / "all" / "streams.yml"
+    file.write_bytes(text.encode("latin-1"))
+    code, _, errors = run(paths, "build", "master", capsys=capsys)
+    assert code == 2
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_vault_beside_the_streams_does_no_harm(paths):
+    file = paths.inventory / "group_vars" / "all" / "a.yml"
+    file.write_text("secret: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3136\n")
+    assert [stream.name for stream in load_streams(paths)] == ["master", "feature", "old"]
+
+
+@pytest.fixture
+def ends(paths, tmp_path, host):
+    """Let a run end with some verdict as soon as it is started, as its unit would."""
+
+    def end(**attempt):
+        full = {
+            "id": ID,
+            "parent": None,
+            "reason": "on request",
+            "trigger": "person",
+            "started": "2026-11-01T02:00:00Z",
+            "finished": "2026-11-01T02:10:00Z",
+            "result": "success",
+            "failed_stage": None,
+            "why": "",
+            "missing": [],
+            "published": True,
+            "unpublished_why": "",
+            **attempt,
+        }
+        (tmp_path / "attempt").write_text(json.dumps(full))
+        script = f"""
+printf "%s\\n" "$*" > {tmp_path}/called
+cat > {tmp_path}/request
+python3 - <<'E'
+import json, pathlib
+tmp, state = pathlib.Path("{tmp_path}"), pathlib.Path("{paths.state}")
+request = json.loads((tmp / "request").read_text())
+attempt = {{**json.loads((tmp / "attempt").read_text()), "request": request["token"]}}
+project = request["ref"].replace("/", "-")
+status = state / "status" / f"{{project}}.json"
+status.parent.mkdir(parents=True)
+status.write_text(json.dumps({{"last_attempt": attempt, "last_success": None}}))
+console = state / "runner" / project / "console" / f"{{request['token']}}.log"
+console.parent.mkdir(parents=True)
+console.write_text("what the run said\\n")
+E
+"""
+        host("sudo", script)
+        return tmp_path
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("attempt", "code"),
+    [
+        ({}, 0),
+        ({"result": "nothing-new", "published": False, "id": None}, 0),
+        ({"published": False, "unpublished_why": "no key"}, 1),
+        ({"result": "fail"}, 1),
+    ],
+)
+def test_the_exit_code_is_the_builds_verdict(paths, ends, capsys, attempt, code):
+    tmp_path = ends(**attempt)
+    got, output, _ = run(paths, "build", "master", "--reason", "a $HOME test", capsys=capsys)
+    assert got == code
+    assert "what the run said\n" in output
+    request = json.loads((tmp_path / "request").read_text())
+    assert request["reason"] == "a $HOME test"
+    assert request["trigger"] == "person"
+    assert (tmp_path / "called").read_text() == "-n build-unit start master/sample 21600\n"
+
+
+def test_a_patterns_stream_is_started_in_its_own_directory(paths, ends, capsys):
+    tmp_path = ends()
+    assert run(paths, "build", "f/x", "--force", capsys=capsys)[0] == 0
+    assert (tmp_path / "called").read_text() == "-n build-unit start feature/x/sample 600\n"
+    assert json.loads((tmp_path / "request").read_text())["force"] is True
+
+
+def test_cron_hears_of_failures_only(paths, ends, capsys):
+    """Cron mails whatever a job prints."""
+    ends()
+    assert run(paths, "build", "master", "--trigger", "cron", capsys=capsys) == (0, "", "")
+
+
+def test_cron_hears_all_about_a_failure(paths, ends, capsys):
+    ends(result="fail")
+    code, output, _ = run(paths, "build", "master", "--trigger", "cron", capsys=capsys)
+    assert (code, output) == (1, "what the run said\n")
+
+
+def test_a_second_build_is_refused_with_what_the_first_one_does(paths, host, capsys):
+    host("sudo", "cat >/dev/null; echo is running >&2; exit 75")
+    state.write_json(
+        paths.running("master"),
+        {
+            "started": "2026-11-01T02:00:00Z",
+            "part": "packages",
+            "part_started": "2026-11-01T02:03:00Z",
+        },
+    )
+    code, output, errors = run(paths, "build", "master", capsys=capsys)
+    assert (code, output) == (75, "")
+    assert len(errors.splitlines()) == 1
+    for words in ("02:00:00Z", "packages", "02:03:00Z", "follow master", "stop master"):
+        assert words in errors
+
+
+def test_a_unit_that_ends_without_a_verdict_is_a_failure(paths, host, capsys):
+    host("sudo", "cat >/dev/null")
+    code, _, errors = run(paths, "build", "master", capsys=capsys)
+    assert code == 1
+    assert "journalctl" in errors
+
+
+def test_ctrl_c_leaves_the_build_running(paths, host, capsys, monkeypatch):
+    host("sudo", "cat >/dev/null")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "follow", interrupt)
+    code, output, _ = run(paths, "build", "master", capsys=capsys)
+    assert code == 130
+    assert "goes on without you" in output
+
+
+@pytest.mark.usefixtures("host")
+def test_following_shows_what_comes_until_the_unit_is_gone(paths, tmp_path, capsys):
+    (tmp_path / "runs").touch()
+    token = "20261101T020000Z-0a1b2c"  # noqa: S105 - the name of a run
+    state.write_json(paths.running("master"), {"request": token})
+    console = paths.console("master", token)
+    console.parent.mkdir(parents=True)
+    console.write_text("first\n")
+    later = subprocess.Popen(["sh", "-c", f"sleep 0.3; echo last >> {console}; rm {tmp_path}/runs"])
+    code, output, _ = run(paths, "follow", "master", capsys=capsys)
+    later.wait()
+    assert (code, output) == (0, "first\nlast\n")
+
+
+def record(paths, make_record, **changes):
+    made = {**make_record, "id": ID, "result": "fail", "failed_stage": "packages", **changes}
+    state.write_json(state.record_path(paths, made["id"]), made)
+    return made
+
+
+@pytest.mark.usefixtures("host")
+def test_resuming_names_what_can_be_resumed(paths, good_record, capsys, monkeypatch):
+    record(paths, good_record)
+    monkeypatch.setattr(cli, "stage_names", lambda profile: ["packages", "iso"])
+    code, _, errors = run(paths, "build", "--resume", ID, "--from", "nosuch", capsys=capsys)
+    assert code == 2
+    assert "packages, iso, sanity" in errors
+    code, _, errors = run(paths, "build", "--resume", ID, capsys=capsys)
+    assert code == 2
+    assert "packages failed" in errors
+    code, _, errors = run(paths, "build", "f/x", "--resume", ID, "--from", "iso", capsys=capsys)
+    assert code == 2
+    assert "a build of master" in errors
+
+
+def test_resuming_asks_for_the_parents_ref(paths, ends, good_record, capsys, monkeypatch):
+    record(paths, good_record)
+    monkeypatch.setattr(cli, "stage_names", lambda profile: ["packages", "iso"])
+    tmp_path = ends()
+    assert run(paths, "build", "--resume", ID, "--from", "iso", capsys=capsys)[0] == 0
+    request = json.loads((tmp_path / "request").read_text())
+    assert (request["ref"], request["resume_id"], request["from_stage"]) == ("master", ID, "iso")
+
+
+def test_publishing_again_succeeds_with_a_failed_build(paths, ends, good_record, capsys):
+    record(paths, good_record)
+    tmp_path = ends(result="fail", published=True)
+    assert run(paths, "publish", ID, capsys=capsys)[0] == 0
+    request = json.loads((tmp_path / "request").read_text())
+    assert (request["verb"], request["build_id"]) == ("publish", ID)
+
+
+def test_the_profiles_of_this_project_name_their_stages():
+    assert "packages" in stage_names("sample")
+    with pytest.raises(StxMirrorError, match=r"nosuch\.yml"):
+        stage_names("nosuch")
+
+
+def test_a_request_survives_its_way_into_the_unit():
+    request = Request.make(NOW, verb="build", ref="f/x", reason="a 'quoted' $reason %n")
+    assert Request.from_json(request.to_json()) == request
+    assert request.extra_vars(60)["stream"] == "f/x"
+    assert Request.make(NOW, verb="build", ref="f/x", reason="y").token != request.token
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"verb": "build"}', '{"token": "../x", "verb": "build", "ref": "master"}'],
+)
+def test_a_request_that_is_none_is_refused(text):
+    with pytest.raises(StxMirrorError):
+        Request.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verb": "prune"},
+        {"ref": "f/../x"},
+        {"resume_id": "x", "from_stage": "iso"},
+        {"resume_id": ID},
+        {"from_stage": "iso; id"},
+        {"force": "yes"},
+        {"build_id": ID},
+        {"verb": "publish"},
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(changes):
+    with pytest.raises(StxMirrorError):
+        Request.make(NOW, **{"verb": "build", "ref": "master", "reason": "x", **changes})
+
+
+def test_what_a_killed_build_left_is_closed_and_nothing_else(paths, good_record):
+    record(paths, good_record)
+    killed = {**good_record, "id": "master/sample/20261102T020000Z", "result": "fail"}
+    killed.update(finished=None, failed_stage=None, started="2026-11-02T02:00:00Z")
+    state.write_json(state.record_path(paths, killed["id"]), killed)
+    other = {**killed, "id": "master/sample/flock/20261102T020000Z", "layer": "flock"}
+    state.write_json(state.record_path(paths, other["id"]), other)
+    when = datetime(2026, 11, 2, 3, 0, 0, tzinfo=timezone.utc)
+    closed = state.close_unfinished(
+        paths, "master/sample", why="it was killed", stage="iso", now=when
+    )
+    assert closed == [killed["id"]]
+    after = state.read_record(paths, killed["id"])
+    assert after["finished"] == "2026-11-02T03:00:00Z"
+    assert (after["result"], after["failed_stage"]) == ("fail", "iso")
+    assert after["excerpt"] == ["it was killed"]
+    assert state.read_record(paths, ID)["finished"] == good_record["finished"]
+    assert state.read_record(paths, other["id"])["finished"] is None
+
+
+def test_a_clock_that_was_set_back_keeps_no_record_open(paths, good_record):
+    record(paths, good_record, finished=None, failed_stage=None)
+    assert state.close_unfinished(paths, "master/sample", why="killed", stage=None, now=NOW) == [ID]
+    after = state.read_record(paths, ID)
+    assert after["finished"] == after["started"] > "2026-11-01T02:00:00Z"
+
+
+def test_a_record_that_cannot_be_closed_stops_no_build(paths):
+    state.write_json(state.record_path(paths, ID), {"schema": 99, "started": 3})
+    assert state.close_unfinished(paths, "master/sample", why="x", stage=None, now=NOW) == []
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path):
+    file = tmp_path / "a" / "b.json"
+    state.write_json(file, {"a": 1})
+    with pytest.raises(TypeError):
+        state.write_json(file, {"a": object()})
+    assert state.read_json(file) == {"a": 1}
+    assert [entry.name for entry in file.parent.iterdir()] == ["b.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\0"])
+def test_a_broken_file_counts_as_absent(tmp_path, content):
+    (tmp_path / "x").write_text(content)
+    assert state.read_json(tmp_path / "x") is None
+
+
+def attempt(**changes):
+    return {
+        "id": ID,
+        "started": "2026-11-01T02:00:00Z",
+        "finished": "2026-11-01T02:10:00Z",
+        "result": "fail",
+        "failed_stage": "packages",
+        "why": "build-pkgs ended with exit code 1",
+        "missing": [],
+        "published": True,
+        "unpublished_why": "",
+        **changes,
+    }
+
+
+def test_a_failure_ends_with_what_to_do_about_it(paths, good_record):
+    record(paths, good_record, excerpt=["no rule to make target"])
+    state.write_json(state.session_path(paths, ID), {"logs": "/localdisk/logs"})
+    assert verdict.summary(paths, attempt(), "build") == [
+        "FAILED after 10:00 in packages: build-pkgs ended with exit code 1",
+        "  | no rule to make target",
+        "  logs       /localdisk/logs",
+        f"  published  {ID}/",
+        f"  resume     stx-mirror build --resume {ID} --from packages",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "stage"),
+    [
+        ("packages", "packages"),
+        ("sanity", "sanity"),
+        ("collect", "sanity"),
+        ("open", None),
+        ("sync", None),
+        (None, None),
+    ],
+)
+def test_only_what_has_sources_is_resumed(part, stage):
+    assert verdict.resume_stage(part) == stage
+
+
+def test_a_build_that_did_not_come_to_the_mirror_says_how_to_publish_it(paths):
+    done = attempt(
+        result="success", failed_stage=None, why="", published=False, unpublished_why="no key"
+    )
+    lines = verdict.summary(paths, done, "build")
+    assert lines[0] == "NOT PUBLISHED after 10:00: no key"
+    assert f"  publish    stx-mirror publish {ID}" in lines
+
+
+def test_a_failure_that_did_not_come_to_the_mirror_keeps_its_own_reason(paths):
+    lines = verdict.summary(paths, attempt(published=False, unpublished_why="no key"), "build")
+    assert "exit code 1" in lines[0]
+    assert "  not published: no key" in lines
+
+
+def test_a_success_says_what_it_lacks(paths):
+    done = attempt(result="success", failed_stage=None, missing=["container images"])
+    lines = verdict.summary(paths, done, "build")
+    assert lines[0] == f"SUCCESS after 10:00: {ID}"
+    assert lines[1] == "  missing    container images"
+
+
+def test_status_says_what_runs_and_how_it_went(paths):
+    state.set_last_attempt(paths, "master", "master", attempt(finished="2026-11-01T01:00:00Z"))
+    state.write_json(
+        paths.running("master"),
+        {
+            "verb": "build",
+            "part": "packages",
+            "part_started": "2026-11-01T01:58:00Z",
+            "part_expected_seconds": 240.0,
+            "expected_end": "2026-11-01T02:05:00Z",
+            "started": "2026-11-01T01:50:00Z",
+            "reason": "on schedule",
+        },
+    )
+    lines = status_lines(paths, load_streams(paths), ["master", "f/x"], NOW)
+    assert lines == [
+        "master  (master/sample)",
+        "  running    build, in packages for 2:00 of about 4:00, about 5:00 to the end",
+        "             started 2026-11-01T01:50:00Z: on schedule",
+        f"  last run   fail, 1 h ago: {ID}",
+        "             packages: build-pkgs ended with exit code 1",
+        "  last good  none yet",
+        "f/x  (feature/x/sample)",
+        "  last run   none yet",
+        "  last good  none yet",
+    ]

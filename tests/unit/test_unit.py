@@ -1,0 +1,168 @@
+"""What runs inside a stream's unit, with the real ansible-runner and small playbooks."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+import yaml
+
+from stxmirror.controller import state, unit
+from stxmirror.controller.paths import Paths
+from stxmirror.controller.request import Request
+
+NOW = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
+ID = "master/sample/20261101T020000Z"
+
+REPORTS = """
+    - name: Report
+      ansible.builtin.copy:
+        content: >-
+          {{ {'last_success': none, 'last_attempt': {'request': request, 'id': none, 'parent': none,
+          'reason': reason, 'trigger': trigger, 'started': request_started,
+          'finished': request_started,
+          'result': 'success', 'failed_stage': none, 'why': '', 'missing': [], 'published': true,
+          'unpublished_why': ''}} | to_json }}
+        dest: STATE/status/master.json
+        mode: "0644"
+"""
+FAILS = """
+    - name: Break
+      ansible.builtin.fail:
+        msg: "{{ reason }} is no reason"
+"""
+
+
+@pytest.fixture
+def paths(tmp_path, make_stream):
+    paths = Paths(etc=tmp_path / "etc", state=tmp_path / "state")
+    variables = paths.inventory / "group_vars" / "all"
+    variables.mkdir(parents=True)
+    (variables / "streams.yml").write_text(yaml.safe_dump({"streams": [make_stream()]}))
+    (paths.inventory / "hosts.yml").write_text(
+        "build_hosts: {hosts: {localhost: {ansible_connection: local,"
+        " ansible_python_interpreter: '{{ ansible_playbook_python }}'}}}\n"
+    )
+    (paths.state / "status").mkdir(parents=True)
+    return paths
+
+
+@pytest.fixture
+def play(paths, tmp_path, monkeypatch, capsys):
+    """Run a request whose playbook has these tasks; return exit code and output."""
+
+    def run(tasks: str, **changes):
+        project = tmp_path / "project"
+        (project / "playbooks").mkdir(parents=True, exist_ok=True)
+        (project / "ansible.cfg").write_text("[defaults]\n")
+        book = "- name: Build\n  hosts: build_hosts\n  gather_facts: false\n  tasks:\n" + tasks
+        (project / "playbooks" / "build.yml").write_text(book.replace("STATE", str(paths.state)))
+        monkeypatch.setattr(unit, "project_directory", lambda: project)
+        request = Request.make(
+            NOW, **{"verb": "build", "ref": "master", "reason": "a $HOME reason", **changes}
+        )
+        code = unit.Run(paths, request).execute()
+        return code, capsys.readouterr().out
+
+    return run
+
+
+def status(paths):
+    return json.loads(paths.status("master").read_text())
+
+
+def test_a_run_that_reports_itself_is_believed(paths, play):
+    code, output = play(REPORTS)
+    assert code == 0, output
+    assert status(paths)["last_attempt"]["reason"] == "a $HOME reason"
+    assert output.splitlines()[-1].startswith("SUCCESS")
+    assert not paths.running("master").exists()
+    assert paths.timings("master").exists()
+
+
+def test_the_variables_of_one_run_do_not_reach_the_next(paths, play):
+    """ansible-runner would keep those of the first in a file, and let them win for ever."""
+    play(REPORTS)
+    code, _ = play(REPORTS, reason="another")
+    assert code == 0
+    assert status(paths)["last_attempt"]["reason"] == "another"
+
+
+def test_what_the_runner_keeps_is_nobody_elses_business(paths, play):
+    """Results of tasks may hold a secret."""
+    play(REPORTS)
+    for entry in paths.runner("master").glob("artifacts/*"):
+        assert entry.stat().st_mode & 0o077 == 0
+
+
+def test_a_playbook_that_breaks_before_its_report_gets_a_verdict(paths, play, good_record):
+    left = {**good_record, "id": ID, "finished": None, "result": "fail"}
+    state.write_json(state.record_path(paths, ID), left)
+    code, output = play(FAILS)
+    assert code == 1
+    attempt = status(paths)["last_attempt"]
+    assert (attempt["result"], attempt["why"]) == ("fail", "a $HOME reason is no reason")
+    assert "FAILED" in output
+    assert "a $HOME reason is no reason" in output
+    assert not paths.timings("master").exists()
+    assert state.read_record(paths, ID)["finished"] is not None
+
+
+def test_a_playbook_that_cannot_be_read_says_where_to_look(paths, play):
+    code, output = play("    - nonsense: [\n")
+    assert code == 1
+    assert "artifacts/" in status(paths)["last_attempt"]["why"]
+    assert "artifacts/" in output
+
+
+def begin(paths, good_record):
+    """Leave what a run leaves that is killed in its stage iso."""
+    request = Request.make(NOW, verb="build", ref="master", reason="x")
+    left = {**good_record, "id": ID, "finished": None, "result": "fail", "failed_stage": None}
+    state.write_json(state.record_path(paths, ID), left)
+    state.write_json(
+        paths.running("master"),
+        {"request": request.token, "directory": "master/sample", "id": ID, "part": "iso"},
+    )
+    return request
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ("signal", "its controller was killed"),
+        ("timeout", "time limit"),
+        ("success", "was stopped"),
+        ("oom-kill", "out of memory"),
+        ("strange", "'strange'"),
+    ],
+)
+def test_a_run_that_was_killed_gets_a_verdict(paths, good_record, capsys, result, words):
+    request = begin(paths, good_record)
+    assert unit.stopped(paths, request, result) == 0
+    attempt = status(paths)["last_attempt"]
+    assert attempt["request"] == request.token
+    assert attempt["failed_stage"] == "iso"
+    assert words in attempt["why"]
+    record = state.read_record(paths, ID)
+    assert (record["result"], record["failed_stage"]) == ("fail", "iso")
+    assert words in record["excerpt"][-1]
+    assert f"--resume {ID} --from iso" in capsys.readouterr().out
+    assert not paths.running("master").exists()
+
+
+def test_a_run_that_has_its_verdict_keeps_it(paths, good_record):
+    begin(paths, good_record)
+    another = Request.make(NOW, verb="build", ref="master", reason="x")
+    assert unit.stopped(paths, another, "signal") == 0
+    assert not paths.status("master").exists()
+    assert state.read_record(paths, ID)["finished"] is None
+
+
+def test_a_host_that_lost_power_closes_what_was_left_at_the_next_build(paths, play, good_record):
+    begin(paths, good_record)
+    code, output = play(REPORTS)
+    assert code == 0
+    assert f"build {ID} of an earlier run had no verdict" in output
+    assert state.read_record(paths, ID)["failed_stage"] == "iso"
