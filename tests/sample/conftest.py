@@ -16,6 +16,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE = PROJECT / "sample"
 ACCOUNT = "stx-sample-test"
+# What a container's base image is made from: the small ones among the sample's downloads.
+DOWNLOADS = ("bash", "busybox-static", "libc-bin", "libc6", "libtinfo6")
 # Not below the checkout: the account must reach it. The mirror in it is kept between runs.
 HOME = Path("/var/tmp/stx-sample-test")  # noqa: S108
 COMMIT_TIME = "2026-01-02T03:04:05Z"
@@ -155,11 +157,11 @@ def account():
 
 @pytest.fixture(scope="session")
 def tools(account) -> Path:
-    """stx-tools, with a single small package to download."""
+    """stx-tools, with few and small packages to download."""
     path = HOME / "stx-tools"
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(SAMPLE / "tools", path, ignore=shutil.ignore_patterns("__pycache__"))
-    (path / "centos-mirror-tools/deb-dl.lst").write_text("busybox-static\n")
+    (path / "centos-mirror-tools/deb-dl.lst").write_text("\n".join(DOWNLOADS))
     own(path)
     return path
 

@@ -94,16 +94,18 @@ def test_rpm_itself_checks_what_is_installed(tree, workspace):
 
 
 def test_a_big_package_is_built_on_the_disk(tree, workspace):
-    probe = "%build\nstat --file-system --format %T /builddir/build >/tmp/kind\ncat /proc/mounts\n"
-    tree.package(
-        "big", FILES + probe, data='COPY_LIST="files/*"\nTIS_PATCH_VER=1\nBUILD_IS_BIG=4\n'
-    )
+    probe = "%build\necho SIZE $(stat --file-system --format '%%b %%S' /builddir/build)\n"
+    data = "COPY_LIST='files/*'\nTIS_PATCH_VER=1\n"
+    tree.package("big", FILES + probe, data=f"{data}BUILD_IS_BIG=4\n")
     tree.package("small", FILES + probe)
     tree.commit()
     done = tree.run("build-pkgs", "--std", workspace=workspace)
     assert done.returncode == 0, done.stdout
-    leftovers = [p for p in (workspace / "mock").iterdir() if p.name.startswith("b")]
-    assert leftovers == []
+    disk = os.statvfs(workspace / "mock")
+    size = f"\nSIZE {disk.f_blocks} {disk.f_frsize}\n"
+    assert size in (result(workspace, "big-1.0-1.tis") / "build.log").read_text()
+    assert size not in (result(workspace, "small-1.0-1.tis") / "build.log").read_text()
+    assert [p for p in (workspace / "mock").iterdir() if p.name.startswith("b")] == []
 
 
 def test_a_terminated_build_leaves_no_process(tree, workspace):
