@@ -154,11 +154,15 @@ class Progress:
 
 
 def failure_text(result: Mapping[str, Any]) -> str:
-    """Return one line that says why a task failed."""
+    """Return one line that says why a task failed; of a loop, why its first bad item did."""
+    items = result.get("results")
+    if isinstance(items, Sequence) and not isinstance(items, str):
+        result = next((item for item in items if item.get("failed")), result)
     for key in ("msg", "stderr", "stdout", "exception"):
         value = result.get(key)
         if isinstance(value, Sequence) and not isinstance(value, str):
             value = "; ".join(map(str, value))
-        if value and str(value).strip():
+        # Of a command that is all that Ansible itself has to say.
+        if value and str(value).strip() not in ("", "non-zero return code"):
             return " ".join(str(value).split())[:1000]
     return "a task failed without saying why"

@@ -139,6 +139,8 @@ def test_other_events_say_nothing(event):
         ({"msg": ["a", "b"]}, "a; b"),
         ({"msg": "", "stderr": "cat: x\n"}, "cat: x"),
         ({}, "a task failed without saying why"),
+        ({"msg": "items failed", "results": [{}, {"failed": True, "msg": "no room"}]}, "no room"),
+        ({"msg": "non-zero return code", "stderr": "df: /x: no such file"}, "df: /x: no such file"),
     ],
 )
 def test_a_failed_task_says_why_in_one_line(result, words):
