@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import subprocess
+import sys
 from typing import Any, Callable
 
 from stxmirror.errors import StxMirrorError
@@ -59,9 +60,11 @@ def through_sudo(config: Config, program: str) -> Call:
     def call(arguments: list[str], data: bytes) -> dict[str, Any]:
         command = ["sudo", "-n", "-u", owner, program, *options, *arguments]
         done = subprocess.run(command, input=data, capture_output=True, check=False)
+        said = done.stderr.decode("utf-8", "replace")
         if done.returncode == 0:
+            sys.stderr.write(said)
             return json.loads(done.stdout)
-        message = done.stderr.decode("utf-8", "replace").strip().removeprefix("mirrorctl: ")
+        message = said.strip().removeprefix("mirrorctl: ")
         if done.returncode == EXIT_BUSY:
             raise Busy(message)
         code = EXIT_REFUSED if done.returncode == EXIT_REFUSED else 1

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ from stxmirror.mirror.store import Store, token_for
 from stxmirror.mirror.upkeep import Change, changing, new_entry
 
 _CHUNK = 1024 * 1024
+_FSYNCS_AT_ONCE = 16
 _AGAIN = "send it again (rsync --checksum) and promote again"
 
 
@@ -47,9 +49,9 @@ def promote(store: Store, build: BuildId) -> dict[str, Any]:
         tree = staging / "tree"
         fs.remove_tree(tree)
         try:
-            _assemble(store, token, files, staging / "pins", tree)
+            copies = _assemble(store, token, files, staging / "pins", tree)
             result = _check_content(build, files, tree)
-            _finish_tree(build, files, tree)
+            _finish_tree(build, files, copies, tree)
         except BaseException:
             fs.remove_tree(tree)
             raise
@@ -59,8 +61,13 @@ def promote(store: Store, build: BuildId) -> dict[str, Any]:
             return _at_rest(store, change, build)
 
 
-def _assemble(store: Store, token: str, files: dict[str, Entry], pins: Path, tree: Path) -> None:
-    """Put the build's tree together in staging: copies of what arrived, links to what was here."""
+def _assemble(
+    store: Store, token: str, files: dict[str, Entry], pins: Path, tree: Path
+) -> list[Path]:
+    """Put the build's tree together in staging: copies of what arrived, links to what was here.
+
+    Returns the copies, which are not durable yet.
+    """
     tree.mkdir(mode=0o755)
     for directory in manifest.needed_directories(files):
         (tree / directory).mkdir(mode=0o755)
@@ -74,16 +81,20 @@ def _assemble(store: Store, token: str, files: dict[str, Entry], pins: Path, tre
     try:
         _refuse_foreign(incoming)
         there: dict[str, Path] = {}
+        copies = []
         for path, entry in sorted(files.items()):
             target = tree / path
             source = there.get(entry.sha256, pins / entry.sha256)
-            if _is_file(source, entry.size):
-                _link_or_copy(source, target)
-            else:
+            if not _is_file(source, entry.size):
                 _receive(root, path, entry, target)
+                copies.append(target)
+            elif not _linked(source, target):
+                _copy(source, target)
+                copies.append(target)
             there.setdefault(entry.sha256, target)
     finally:
         os.close(root)
+    return copies
 
 
 def _refuse_foreign(incoming: Path) -> None:
@@ -148,15 +159,21 @@ def _is_file(path: Path, size: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _linked(source: Path, target: Path) -> bool:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
+        # A file system bounds the links of one file.
         if error.errno != errno.EMLINK:
             raise
-        with source.open("rb") as stream, _new_file(target) as copy:
-            while chunk := stream.read(_CHUNK):
-                copy.write(chunk)
+        return False
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as stream, _new_file(target) as copy:
+        while chunk := stream.read(_CHUNK):
+            copy.write(chunk)
 
 
 def _check_content(build: BuildId, files: dict[str, Entry], tree: Path) -> str:
@@ -177,12 +194,13 @@ def _check_content(build: BuildId, files: dict[str, Entry], tree: Path) -> str:
     return record["result"]
 
 
-def _finish_tree(build: BuildId, files: dict[str, Entry], tree: Path) -> None:
+def _finish_tree(build: BuildId, files: dict[str, Entry], copies: list[Path], tree: Path) -> None:
     """Make the links, and make all of it durable."""
     for path, target in manifest.links(build, files).items():
         (tree / path).symlink_to(target)
-    for path in files:
-        fs.fsync_path(tree / path)
+    # One after the other, thousands of small files would wait for a disk's journal each.
+    with ThreadPoolExecutor(max_workers=_FSYNCS_AT_ONCE) as pool:
+        list(pool.map(fs.fsync_path, copies))
     for directory in (*reversed(manifest.needed_directories(files)), "."):
         (tree / directory).chmod(0o755)
         fs.fsync_path(tree / directory)

@@ -9,9 +9,9 @@ from typing import Any
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, fs
+from stxmirror.mirror import aliases, fs, site
 from stxmirror.mirror.store import Store
-from stxmirror.mirror.upkeep import Change, changing, clear_away, read_record
+from stxmirror.mirror.upkeep import Change, changing, clear_away
 from stxmirror.retention import plan
 from stxmirror.times import format_time
 
@@ -137,7 +137,7 @@ def withdraw(store: Store, build: BuildId, reason: str) -> dict[str, Any]:
         tombstone = {
             "reason": reason,
             "when": format_time(store.now),
-            "record": read_record(store, str(build)),
+            "record": store.record(str(build)),
         }
         change.record({**entry, "tombstone": tombstone})
         change.take_away([str(build)])
@@ -172,6 +172,6 @@ def expire(store: Store) -> dict[str, Any]:
 
 def make_pages(store: Store) -> dict[str, Any]:
     """Make the pages anew: ages and dates on them change with time."""
-    with changing(store) as change:
-        store.mark_stale()
+    with changing(store, pages=False) as change:
+        site.write(store, change.entries)
         return {"builds": len(change.published)}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from stxmirror.layout import RESERVED_NAMES
-from stxmirror.mirror import aliases, fs, manifest, pages
+from stxmirror.mirror import aliases, fs, pages
 from stxmirror.mirror.store import Store, remove_empty_parents
 
 # Only below this one are pages removed: `assets/` also holds what the provisioning put there.
@@ -18,8 +17,9 @@ _PAGES = "builds"
 def write(store: Store, entries: Mapping[str, Mapping[str, Any]]) -> None:
     """Make every page anew, write those that changed, and remove those of builds that are gone."""
     public = store.config.public
+    known = (_with_record(store, entry) for _, entry in sorted(entries.items()))
     made = pages.render(
-        [_with_record(store, entry) for _, entry in sorted(entries.items())],
+        [entry for entry in known if entry],
         store.config.rules,
         aliases.current(store, (build_id.rpartition("/")[0] for build_id in entries)),
         store.config.raw,
@@ -41,10 +41,11 @@ def write(store: Store, entries: Mapping[str, Mapping[str, Any]]) -> None:
     store.clear_stale()
 
 
-def _with_record(store: Store, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry with its build.json; a withdrawn build's was kept beside its tombstone."""
+def _with_record(store: Store, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an entry with its build.json; a withdrawn build's was kept beside its tombstone.
+
+    A build without a readable one cannot be shown; ``mirrorctl verify`` names it.
+    """
     tombstone = entry["tombstone"]
-    if tombstone:
-        return {**entry, "record": tombstone["record"]}
-    data = (store.path(entry["id"]) / manifest.RECORD).read_bytes()
-    return {**entry, "record": json.loads(data)}
+    record = tombstone["record"] if tombstone else store.record(entry["id"])
+    return {**entry, "record": record} if record else None

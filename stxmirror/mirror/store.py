@@ -18,9 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stxmirror import records
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import RESERVED_NAMES, BuildId
-from stxmirror.mirror import fs
+from stxmirror.mirror import fs, manifest
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.failures import Busy
 
@@ -111,7 +112,7 @@ class Store:
         found = {}
         for path, _ in fs.walk(self.builds):
             if path.endswith(".json"):
-                found[path[: -len(".json")]] = json.loads((self.builds / path).read_bytes())
+                found[path[: -len(".json")]] = _read(self.builds / path)
         return found
 
     def entry(self, build: BuildId) -> dict[str, Any] | None:
@@ -135,6 +136,13 @@ class Store:
     def path(self, build_id: str) -> Path:
         """Return where a build lies, or would lie, in the tree."""
         return self.config.public / build_id
+
+    def record(self, build_id: str) -> dict[str, Any] | None:
+        """Return the build.json of a build in the tree, ``None`` if the disk has damaged it."""
+        try:
+            return records.check(json.loads((self.path(build_id) / manifest.RECORD).read_bytes()))
+        except (OSError, ValueError):
+            return None
 
     def published(self) -> set[str]:
         """Return the ids of the builds that lie in the tree."""
@@ -227,6 +235,11 @@ def _read(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        # Not to be guessed at: it may hold a promise, or a person's mark.
+        raise StxMirrorError(
+            f"{path} is damaged: restore it from a backup, or delete it, then run this again"
+        ) from error
 
 
 def _json(value: Any) -> bytes:

@@ -7,14 +7,14 @@ and pages back to what the tree says, then does its own work.
 from __future__ import annotations
 
 import contextlib
-import json
 import stat
+import sys
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from stxmirror.layout import BuildId
 from stxmirror.mirror import aliases, fs, manifest, site
-from stxmirror.mirror.failures import Busy
+from stxmirror.mirror.failures import Busy, explain
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.store import Store, remove_empty_parents, token_for
 from stxmirror.retention import keep_until, rule_for
@@ -122,7 +122,20 @@ def changing(store: Store, *, pages: bool = True) -> Iterator[Change]:
         yield change
         change.settle_aliases()
         if pages and store.is_stale():
-            site.write(store, change.entries)
+            _write_pages(store, change)
+
+
+def _write_pages(store: Store, change: Change) -> None:
+    """Make the pages; what goes wrong there is told, and tried again by the next run.
+
+    The pages follow from the tree. Whatever keeps one from being made, a full disk or a record that
+    nobody had thought of, must not keep builds from being published or pruned.
+    """
+    try:
+        site.write(store, change.entries)
+    except Exception as error:  # for every reason alike
+        why = explain(error) if isinstance(error, OSError) else repr(error)
+        print(f"mirrorctl: warning: the pages are out of date: {why}", file=sys.stderr)
 
 
 def clear_away(store: Store) -> None:
@@ -152,11 +165,6 @@ def new_entry(store: Store, build: BuildId, result: str, size: int) -> dict[str,
         "notes": [],
         "tombstone": None,
     }
-
-
-def read_record(store: Store, build_id: str) -> dict[str, Any]:
-    """Return the build.json of a build in the tree."""
-    return json.loads((store.path(build_id) / manifest.RECORD).read_bytes())
 
 
 def _adopted(store: Store, build_id: str) -> dict[str, Any]:

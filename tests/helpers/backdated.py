@@ -115,8 +115,10 @@ def begin(transport: Transport, directory: Path, build_id: str) -> dict[str, Any
 
 def send(transport: Transport, directory: Path, begun: Mapping[str, Any]) -> None:
     """Send what the mirror asked for."""
-    command = [*transport.rsync, "-rt", "--checksum", "--files-from=-", f"{directory}/"]
-    command.append(transport.target.format(upload=begun["upload"]))
+    # As the publishing module sends.
+    options = ["--times", "--no-perms", "--partial", "--ignore-times", "--files-from=-"]
+    target = transport.target.format(upload=begun["upload"])
+    command = [*transport.rsync, *options, f"{directory}/", target]
     _run(command, "".join(f"{path}\n" for path in begun["need"]).encode())
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import backdated
 import pytest
-from conftest import Mirror
+from mirrors import Mirror
 
 from stxmirror.mirror import cli
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import backdated
 import pytest
-from conftest import Mirror, refusal, sha256sum
+from mirrors import Mirror, refusal, sha256sum
 
 OLD = "master/sample/20260101T020000Z"
 NEW = "master/sample/20260102T020000Z"

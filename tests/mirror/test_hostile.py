@@ -14,7 +14,7 @@ from typing import Any
 
 import backdated
 import pytest
-from conftest import Mirror, refusal, sha256sum
+from mirrors import Mirror, refusal, sha256sum
 
 ONE = "master/sample/20260101T020000Z"
 TWO = "master/sample/20260102T020000Z"

@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import RULES, Mirror, refusal, rule, sha256sum
+from mirrors import RULES, Mirror, refusal, rule, sha256sum
 
 OLD = "master/sample/20260101T020000Z"
 ONE = "master/sample/20260201T020000Z"

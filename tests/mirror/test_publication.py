@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import stat
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import backdated
 import pytest
-from conftest import Mirror, refusal, sha256sum
+from mirrors import Mirror, refusal, sha256sum
+
+from stxmirror.mirror import cli, store
 
 ONE = "master/sample/20260101T020000Z"
 TWO = "master/sample/20260102T020000Z"
@@ -175,22 +178,20 @@ def test_promote_without_begin_is_refused(mirror: Mirror) -> None:
     assert code == 2
 
 
-@pytest.mark.parametrize(
-    ("build_id", "words"),
-    [
-        ("feature/x/other/20260101T020000Z", "no retention rule for feature/x/other"),
-        ("master/sample/20991231T235959Z", "in the future"),
-        ("master/sample/20260231T020000Z", "build-date"),
-        ("master/sample/../20260101T020000Z", "'..' is not a layer"),
-        ("master/sample", "not a build id"),
-        ("master/sample/20260101T020000Z/x", "is not a layer"),
-    ],
-)
-def test_what_begin_refuses_by_the_id(mirror: Mirror, build_id: str, words: str) -> None:
-    manifest = backdated.manifest_of(mirror.make(ONE), build_id)
-    message, code = refusal(lambda: mirror.ctl("begin", build_id, data=manifest))
-    assert words in message
-    assert code == 2
+def test_what_begin_refuses_by_the_id(mirror: Mirror) -> None:
+    refused = {
+        "feature/x/other/20260101T020000Z": "no retention rule for feature/x/other",
+        "master/sample/20991231T235959Z": "in the future",
+        "master/sample/20260231T020000Z": "build-date",
+        "master/sample/../20260101T020000Z": "'..' is not a layer",
+        "master/sample": "not a build id",
+        "master/sample/20260101T020000Z/x": "is not a layer",
+    }
+    directory = mirror.make(ONE)
+    for build_id, words in refused.items():
+        message, code = refusal(mirror.begin, directory, build_id)
+        assert words in message
+        assert code == 2
     assert mirror.builds() == set()
 
 
@@ -290,6 +291,54 @@ def test_a_lost_state_is_read_back_from_the_tree(local: Mirror) -> None:
     for build in (*before["builds"], *after["builds"]):
         del build["published"], build["bytes"]
     assert after == before
+
+
+def test_a_damaged_state_is_not_guessed_at(local: Mirror) -> None:
+    """It may hold a promise or a person's mark."""
+    local.publish(ONE)
+    path = local.store / "state/builds" / f"{ONE}.json"
+    path.write_text("{")
+    message, code = refusal(local.publish, TWO)
+    assert f"{path} is damaged" in message
+    assert code == 2
+
+
+def test_a_damaged_record_stops_no_other_build(local: Mirror) -> None:
+    local.publish(ONE)
+    (local.public / ONE / "build.json").write_text("{}")
+    local.publish(TWO)
+    assert local.alias("master/sample") == "20260102T020000Z"
+    assert TWO in (local.public / "builds.json").read_text()
+    with pytest.raises(backdated.Refused):
+        local.admin("verify")
+    local.admin("withdraw", ONE, "--reason", "damaged")
+    assert local.builds() == {TWO}
+
+
+def test_pages_that_cannot_be_made_stop_no_build(local: Mirror) -> None:
+    """They are told of, and made by the next run that can."""
+    in_the_way = local.public / "builds.json"
+    in_the_way.mkdir()
+    local.publish(ONE)
+    message, code = refusal(local.admin, "pages")
+    assert "builds.json" in message
+    assert code == 1
+    in_the_way.rmdir()
+    local.publish(TWO)
+    assert ONE in in_the_way.read_text()
+    sha256sum(local.public / ONE)
+
+
+def test_a_mirror_that_is_busy_says_so(
+    local: Mirror, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local.publish(ONE)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.2)
+    with (local.store / "state/lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cli.main(["--config", str(local.config), "list"]) == 75
+    assert "try again in a minute" in capsys.readouterr().err
+    assert cli.main(["--config", str(local.config), "list"]) == 0
 
 
 def test_an_upload_that_nobody_promotes_expires(mirror: Mirror) -> None:
