@@ -13,9 +13,8 @@ version_added: "0.1.0"
 author:
   - StarlingX build tools (@starlingx)
 description:
-  - Adds up C(<type>/results/summary.json), which C(build-pkgs) writes for each build type, and
-    reads the container images out of C(std/build-images/images-*-versioned.lst), the lists that
-    StarlingX's image tools write of what they pushed.
+  - Adds up the reports that the package builder writes, and reads the container images out of the
+    lists that the image tools write of what they pushed. Where both lie, the profile says.
   - A build that has neither made no packages and no images. What is not understood counts as
     absent, because the packages' own scripts can write there.
 options:
@@ -23,6 +22,16 @@ options:
     description: The workspace (StarlingX's MY_WORKSPACE).
     type: path
     required: true
+  package_reports:
+    description: Globs below the workspace of JSON files with the lists C(built) and C(reused).
+    type: list
+    elements: str
+    default: []
+  image_lists:
+    description: Globs below the workspace of files with an image reference a line.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Changes nothing in either mode.
@@ -33,6 +42,8 @@ EXAMPLES = r"""
 - name: Count what the stages made
   workspace_summary:
     workspace: /localdisk/loadbuild/builder/master/20261101T020000Z
+    package_reports: ["*/results/summary.json"]
+    image_lists: ["std/build-images/images-*-versioned.lst"]
   become: true
   become_user: builder
 """
@@ -78,10 +89,15 @@ def read(path: Path) -> str:
         return ""
 
 
-def count_packages(workspace: Path) -> dict[str, int]:
-    """Return the sums over the build types."""
+def files(workspace: Path, globs: list[str]) -> list[Path]:
+    """Return what the globs match, in order."""
+    return [file for pattern in globs for file in sorted(workspace.glob(pattern))]
+
+
+def count_packages(reports: list[Path]) -> dict[str, int]:
+    """Return the sums over the reports."""
     counts = {"built": 0, "reused": 0}
-    for file in sorted(workspace.glob("*/results/summary.json")):
+    for file in reports:
         try:
             summary = json.loads(read(file))
         except ValueError:
@@ -92,10 +108,10 @@ def count_packages(workspace: Path) -> dict[str, int]:
     return counts
 
 
-def list_images(workspace: Path) -> list[str]:
+def list_images(lists: list[Path]) -> list[str]:
     """Return the images that were pushed, each once, in order."""
     images: dict[str, None] = {}
-    for file in sorted(workspace.glob("std/build-images/images-*-versioned.lst")):
+    for file in lists:
         for line in read(file).splitlines():
             if IMAGE.fullmatch(line.strip()):
                 images[line.strip()] = None
@@ -105,11 +121,18 @@ def list_images(workspace: Path) -> list[str]:
 def main() -> None:
     """Read the workspace and report."""
     module = AnsibleModule(
-        argument_spec={"workspace": {"type": "path", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "workspace": {"type": "path", "required": True},
+            "package_reports": {"type": "list", "elements": "str", "default": []},
+            "image_lists": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
     )
     workspace = Path(module.params["workspace"])
     module.exit_json(
-        changed=False, packages=count_packages(workspace), images=list_images(workspace)
+        changed=False,
+        packages=count_packages(files(workspace, module.params["package_reports"])),
+        images=list_images(files(workspace, module.params["image_lists"])),
     )
 
 

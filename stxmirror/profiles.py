@@ -52,7 +52,7 @@ def check_profile(profile: Mapping[str, Any], roots: Sequence[str] = ()) -> dict
         "environment": _environment(profile.get("environment", {}), "the profile", found),
         "stages": [_stage(stage, n, roots, found) for n, stage in enumerate(stages, start=1)],
         "iso": _iso(profile.get("iso"), roots, found),
-        # Files relative to the workspace: JSON with the lists `built` and `reused`, and lists of
+        # Globs relative to the workspace: JSON with the lists `built` and `reused`, and lists of
         # image references, one a line.
         "package_reports": _files(profile, "package_reports", found),
         "image_lists": _files(profile, "image_lists", found),

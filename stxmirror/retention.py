@@ -232,5 +232,6 @@ def _check_share(steps: Sequence[Mapping[str, Any]], max_share: float, allow_mor
     if not allow_more and doomed > max_share * len(steps):
         raise StxMirrorError(
             f"the plan would delete {doomed} of {len(steps)} builds, more than the share of "
-            f"{max_share:.0%} that may go at once: look at it, and allow more if it is right"
+            f"{max_share:.0%} that may go at once: look at it with `stx-mirror prune --check`, "
+            "and add --allow-more if it is right"
         )

@@ -84,6 +84,11 @@ def parser() -> argparse.ArgumentParser:
 
     prune = verbs.add_parser("prune", help="delete what retention no longer keeps")
     prune.add_argument("--check", action="store_true", help="only show what would be deleted")
+    prune.add_argument(
+        "--allow-more",
+        action="store_true",
+        help="also when more of the mirror's builds would go than its max_delete_share",
+    )
     return top
 
 
@@ -92,6 +97,8 @@ def main(arguments: Sequence[str] | None = None, paths: Paths | None = None) -> 
     given = parser().parse_args(arguments)
     paths = paths or Paths()
     try:
+        # First of all: the inventory and the records are nobody else's to read.
+        client.become_orchestrator()
         return _VERBS[given.verb](paths, given)
     except client.BusyError as error:
         sys.stderr.write(f"stx-mirror: {error}\n")
@@ -111,7 +118,6 @@ def _build(paths: Paths, given: argparse.Namespace) -> int:
     known = load_streams(paths)
     ref = given.ref
     if given.resume:
-        client.become_orchestrator()
         ref = _resumed_ref(paths, given)
     stream = streams.stream_for(known, ref)
     if stream.retired:
@@ -130,7 +136,6 @@ def _build(paths: Paths, given: argparse.Namespace) -> int:
         resume_id=given.resume,
         from_stage=given.from_stage,
     )
-    client.become_orchestrator()
     directory = streams.directory_for(stream, ref)
     return client.run(paths, request, directory, stream.time_limit)
 
@@ -157,7 +162,6 @@ def _check_stage(profile: str, stage: str) -> None:
 
 
 def _publish(paths: Paths, given: argparse.Namespace) -> int:
-    client.become_orchestrator()
     record = state.read_record(paths, given.id)
     stream = streams.stream_for(load_streams(paths), record["ref"])
     directory = streams.directory_for(stream, record["ref"])
@@ -171,7 +175,6 @@ def _status(paths: Paths, given: argparse.Namespace) -> int:
     known = load_streams(paths)
     if given.ref is not None:
         streams.stream_for(known, given.ref)
-    client.become_orchestrator()
     refs = [given.ref] if given.ref is not None else show.known_refs(paths, known)
     print("\n".join(show.status_lines(paths, known, refs, _now())))
     return 0
@@ -179,7 +182,6 @@ def _status(paths: Paths, given: argparse.Namespace) -> int:
 
 def _follow(paths: Paths, given: argparse.Namespace) -> int:
     directory = _directory(paths, given.ref)
-    client.become_orchestrator()
     project = project_name(given.ref)
     running = state.read_json(paths.running(project))
     if running is None:
@@ -194,7 +196,6 @@ def _follow(paths: Paths, given: argparse.Namespace) -> int:
 
 def _stop(paths: Paths, given: argparse.Namespace) -> int:
     directory = _directory(paths, given.ref)
-    client.become_orchestrator()
     if not client.unit_is_there(directory):
         print(f"nothing runs for {given.ref}")
         return 0
@@ -205,10 +206,10 @@ def _stop(paths: Paths, given: argparse.Namespace) -> int:
 
 def _prune(paths: Paths, given: argparse.Namespace) -> int:
     load_streams(paths)
-    client.become_orchestrator()
-    client.exec_playbook(
-        project_directory(), "playbooks/prune.yml", ["--check"] if given.check else []
-    )
+    words = ["--check"] if given.check else []
+    if given.allow_more:
+        words += ["-e", '{"prune_allow_more": true}']
+    client.exec_playbook(project_directory(), "playbooks/prune.yml", words)
 
 
 def _directory(paths: Paths, ref: str) -> str:

@@ -136,7 +136,7 @@ def _copy_from(file: Path, position: int, out: IO[str]) -> int:
 def run(paths: Paths, request: Request, directory: str, time_limit: int) -> int:
     """Start a unit, follow it to its end, return the exit code of its verdict.
 
-    Started by cron it is silent unless it fails: cron mails what a job prints. What happens to this
+    Started by cron it is silent unless it fails. What happens to this
     process (Ctrl-C, a lost connection) does not touch the unit.
     """
     start(paths, request, directory, time_limit)

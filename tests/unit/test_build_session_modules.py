@@ -59,6 +59,15 @@ def test_what_cannot_be_written_is_named(tmp_path):
     assert os.listdir(tmp_path) == ["x"]  # noqa: PTH208 - names
 
 
+def summary(workspace):
+    told = {
+        "workspace": str(workspace),
+        "package_reports": ["*/results/summary.json"],
+        "image_lists": ["std/build-images/images-*-versioned.lst"],
+    }
+    return call("workspace_summary", told)
+
+
 def put(file, content):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -67,7 +76,7 @@ def put(file, content):
 def test_packages_of_all_build_types_are_added_up(tmp_path):
     put(tmp_path / "std/results/summary.json", {"built": ["a", "b"], "reused": ["c"]})
     put(tmp_path / "rt/results/summary.json", {"built": ["d"], "reused": [], "failed": []})
-    done = call("workspace_summary", {"workspace": str(tmp_path)})
+    done = summary(tmp_path)
     assert done["packages"] == {"built": 3, "reused": 1}
     assert not done["changed"]
 
@@ -79,7 +88,7 @@ def test_images_are_read_once_each_in_order(tmp_path):
         "registry:5000/starlingx/stx-b:dev-1\n<script>\n\n",
     )
     put(tmp_path / "std/build-images/images-centos-stable-latest.lst", "x/y:latest\n")
-    assert call("workspace_summary", {"workspace": str(tmp_path)})["images"] == [
+    assert summary(tmp_path)["images"] == [
         "registry:5000/starlingx/stx-b:dev-1",
         "registry:5000/starlingx/stx-a:dev-1",
     ]
@@ -88,7 +97,7 @@ def test_images_are_read_once_each_in_order(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", '{"built": 3}', "\0", '"x"'])
 def test_a_summary_that_is_none_counts_as_absent(tmp_path, content):
     put(tmp_path / "std/results/summary.json", content)
-    done = call("workspace_summary", {"workspace": str(tmp_path)})
+    done = summary(tmp_path)
     assert done["packages"] == {"built": 0, "reused": 0}
 
 
@@ -96,4 +105,4 @@ def test_a_link_out_of_the_workspace_is_not_followed(tmp_path):
     put(tmp_path / "secret", {"built": ["a"], "reused": []})
     (tmp_path / "w/std/results").mkdir(parents=True)
     (tmp_path / "w/std/results/summary.json").symlink_to(tmp_path / "secret")
-    assert call("workspace_summary", {"workspace": str(tmp_path / "w")})["packages"]["built"] == 0
+    assert summary(tmp_path / "w")["packages"]["built"] == 0
