@@ -35,7 +35,8 @@ def test_a_release_is_kept_for_ever():
 
 def test_the_last_good_build_of_a_feature_outlives_its_time():
     kept = [build for build in ids() if build.startswith("feature/older-kernel/")]
-    assert [age(build).days for build in kept] == [7]
+    assert len(kept) == 1
+    assert age(kept[0]).days >= 7
 
 
 def test_the_mirror_refuses_to_prune_what_the_rules_keep(mirror):
