@@ -153,12 +153,12 @@ def test_mirrors_are_known_by_the_keys_that_the_admin_saw(host):
         "gpg --version",
         "mmdebstrap --version",
         "newuidmap --version || test -x /usr/bin/newuidmap",
-        "repo version",
+        "repo --help",
         "rsync --version",
     ],
 )
 def test_builder_has_the_tool(host, command):
-    done = as_user(host, "builder", f"cd /home/builder && {command}")
+    done = as_user(host, "builder", f"cd $(mktemp -d) && {command}")
     assert done.rc == 0 or done.stdout, done.stderr
 
 
@@ -183,7 +183,8 @@ def test_repo_works_without_any_network(host):
         'printf \'<manifest><remote name="o" fetch="file:///home/builder/try"/>'
         '<default remote="o" revision="master"/></manifest>\' >default.xml; '
         "git add default.xml; git commit -qm m; mkdir ../c; cd ../c; "
-        "unshare -rn repo init -q -u file:///home/builder/try/m -b master && repo sync -q",
+        "unshare -rn repo init -q -u file:///home/builder/try/m -b master; repo sync -q; "
+        "test -d .repo",
     )
     assert done.rc == 0, done.stdout + done.stderr
 
