@@ -25,6 +25,8 @@ STAGES_ROLE = "build_stages"
 STAGE_TASK = re.compile(r"Run stage (\S+)$")
 # Below this a part is over before anybody wonders.
 ANNOUNCE_SECONDS = 5.0
+# A part that has just begun needs no word that it still runs.
+QUIET_SECONDS = 30.0
 
 
 def clock(seconds: float) -> str:
@@ -71,7 +73,7 @@ class Progress:
 
     def tick(self, now: float) -> list[str]:
         """Return a line about a part that goes on for long."""
-        if self.part is None:
+        if self.part is None or now - self.part_began < QUIET_SECONDS:
             return []
         words = f"{self._stamp(now)} {self.part:<12} running {clock(now - self.part_began)}"
         known = self.expected.get(self.part)

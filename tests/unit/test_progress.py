@@ -64,6 +64,7 @@ def test_the_last_good_run_says_what_to_expect():
     assert progress.tick(63.0) == [
         "[   1:03] packages     running 1:00 of about 1:40; about 1:00 to the end"
     ]
+    assert progress.tick(20.0) == []
     # Longer than expected: the rest of the build is still to come.
     assert progress.remaining(500.0) == 20.0
     assert progress.event(stage("iso"), 203.0)[0].endswith("3:20 (last time 1:40)")
