@@ -49,11 +49,16 @@ class Progress:
     began: float
     expected: Mapping[str, float] = field(default_factory=dict)
     part: str | None = None
+    # Of the part that runs; of the run itself before there is one.
     part_began: float = 0.0
     part_failed: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     build_id: str | None = None
     first_error: str | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with the run."""
+        self.part_began = self.began
 
     def event(self, event: Mapping[str, Any], now: float) -> list[str]:
         """Take in one event of ansible-runner; return what there is to say about it."""

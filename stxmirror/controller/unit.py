@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from stxmirror import streams
@@ -32,6 +32,11 @@ TICK_SECONDS = 60.0
 def now() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.now(timezone.utc)
+
+
+def wall_time(seconds: float) -> str | None:
+    """Return the time so many seconds from now, or before now, as JSON has it."""
+    return format_time(now() + timedelta(seconds=seconds))
 
 
 class Run:
@@ -107,11 +112,9 @@ class Run:
                 "started": self.request.started,
                 "id": self.progress.build_id,
                 "part": self.progress.part,
-                "part_started": format_time(now()),
+                "part_started": wall_time(self.progress.part_began - moment),
                 "part_expected_seconds": known,
-                "expected_end": None
-                if left is None
-                else format_time(datetime.fromtimestamp(time.time() + left, timezone.utc)),
+                "expected_end": None if left is None else wall_time(left),
             },
         )
 

@@ -11,6 +11,7 @@ import yaml
 from stxmirror.controller import state, unit
 from stxmirror.controller.paths import Paths
 from stxmirror.controller.request import Request
+from stxmirror.times import parse_time
 
 NOW = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
 ID = "master/sample/20261101T020000Z"
@@ -87,6 +88,21 @@ def test_the_variables_of_one_run_do_not_reach_the_next(paths, play):
     code, _ = play(REPORTS, reason="another")
     assert code == 0
     assert status(paths)["last_attempt"]["reason"] == "another"
+
+
+def test_what_runs_is_shown_with_its_own_beginning(paths):
+    """Also when it is announced again, because the build's id became known."""
+    request = Request.make(NOW, verb="build", ref="master", reason="x")
+    run = unit.Run(paths, request)
+    run.progress.began -= 100
+    run.event({"event": "playbook_on_task_start", "event_data": {"role": "build_session"}})
+    run.progress.part_began -= 50
+    fact = {"ansible_facts": {"build_session_id": ID}}
+    run.event({"event": "runner_on_ok", "event_data": {"role": "build_session", "res": fact}})
+    running = state.read_json(paths.running("master"))
+    assert (running["id"], running["part"]) == (ID, "open")
+    age = datetime.now(timezone.utc) - parse_time(running["part_started"])
+    assert 49 <= age.total_seconds() <= 80
 
 
 def test_what_the_runner_keeps_is_nobody_elses_business(paths, play):
