@@ -93,6 +93,17 @@ def test_rpm_itself_checks_what_is_installed(tree, workspace):
     assert "conflicts with" in (result(workspace, "both-1.0-1.tis") / "root.log").read_text()
 
 
+def test_anybody_may_write_to_the_root_s_tmp(tree, workspace):
+    """mock builds as an account that is not root's; both look into the same base."""
+    probe = (
+        "%build\ntest $(stat --format %%a /tmp) = 1777\ntest $(stat --format %%a /var/tmp) = 1777\n"
+    )
+    tree.package("probe", FILES + probe)
+    tree.commit()
+    done = tree.run("build-pkgs", "--std", workspace=workspace)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_big_package_is_built_on_the_disk(tree, workspace):
     probe = "%build\necho SIZE $(stat --file-system --format '%%b %%S' /builddir/build)\n"
     data = "COPY_LIST='files/*'\nTIS_PATCH_VER=1\n"

@@ -26,7 +26,9 @@ class RpmBuild:
         self._to.mkdir(parents=True, exist_ok=True)
         inputs = rpmmeta.read(sorted(env.inputs.rglob("*.rpm")))
         self._base = buildroot.find_base(inputs, env.inputs)
-        self._root = buildroot.identity(self._base, env)
+        make = mock.Roots if mock.usable() else buildroot.Roots
+        self._root = f"{make.__module__} {buildroot.identity(self._base, env)}"
+        self._roots = make(env, self._base)
         self._inputs = [rpm for rpm in inputs if rpm is not self._base]
         self._std = []
         if build_type != "std":
@@ -37,8 +39,6 @@ class RpmBuild:
             for rpm in rpmmeta.read(sorted(self._to.glob("*.rpm")))
             if source_name(rpm) not in self._srpms
         ]
-        make = mock.Roots if mock.usable() else buildroot.Roots
-        self._roots = make(env, self._base)
         self._prepared = False
         self.built: list[str] = []
         self.reused: list[str] = []

@@ -98,7 +98,8 @@ def _extract(debs: list[Deb], source: Path, tree: Path) -> set[str]:
         )
         taken = _run(
             [
-                "tar", "--directory", str(tree), "--extract", "--verbose", "--no-same-owner",
+                "tar", "--directory", str(tree), "--extract", "--verbose",
+                "--no-same-owner", "--same-permissions",
                 "--keep-directory-symlink", "--delay-directory-restore",
                 *(f"--exclude={path}" for path in _LEFT_OUT),
             ],
@@ -136,7 +137,7 @@ def _finish(tree: Path) -> None:
     shutil.rmtree(tree / "var/cache/ldconfig", ignore_errors=True)
     # Nothing in a root is special to the one account that uses it.
     for path in [p for p in tree.rglob("*") if not p.is_symlink()]:
-        path.chmod((path.stat().st_mode & 0o777) | 0o600 | (0o700 if path.is_dir() else 0))
+        path.chmod((path.stat().st_mode & 0o1777) | 0o600 | (0o700 if path.is_dir() else 0))
 
 
 def _regular_files(tree: Path) -> list[Path]:

@@ -42,17 +42,19 @@ def _download(mirror: Path, project: str) -> None:
     with (mirror / "state/lock").open("w") as lock:
         # Streams share the mirror; the kernel frees this when its holder dies.
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # What this project's build uses: the mirror also holds what other builds were made of.
+        index = mirror / f"{project}.lst"
+        index.unlink(missing_ok=True)
         apt = Apt(mirror / "state/apt")
         apt.update()
         wanted = read_downloads((_HERE / "deb-dl.lst").read_text(), "deb-dl.lst")
         inputs = apt.exactly(wanted)
         _say("downloads", inputs, apt.fetch(inputs, mirror / "downloads"))
         root = _build_root(apt, mirror)
-        index = [f"downloads/{deb.file}" for deb in inputs] + [f"Binary/x86_64/{root}"]
+        lines = [f"downloads/{deb.file}" for deb in inputs] + [f"Binary/x86_64/{root}"]
         temporary = mirror / f"state/{project}.new"
-        temporary.write_text("".join(f"{line}\n" for line in index))
-        # What this project's build uses: the mirror also holds what other builds were made of.
-        temporary.replace(mirror / f"{project}.lst")
+        temporary.write_text("".join(f"{line}\n" for line in lines))
+        temporary.replace(index)
 
 
 def _build_root(apt: Apt, mirror: Path) -> str:
