@@ -20,7 +20,7 @@ _PROFILE_KEYS = {
 }
 _STAGE_KEYS = {
     *("name", "command", "chdir", "environment", "time_limit", "retries", "yields"),
-    *("on_failure", "missing", "log_files"),
+    *("on_failure", "missing", "log_files", "carries_id"),
 }
 _ISO_KEYS = {"from", "memory_mb", "disk_gb", "markers", "time_limit"}
 _MARKERS = ("boot", "install", "installed")
@@ -92,6 +92,7 @@ def _stage(stage: Any, number: int, roots: Sequence[str], found: list[str]) -> d
             _glob(entry, f"{label}: `log_files`", roots, found)
             for entry in _list(stage.get("log_files", []), f"{label}: `log_files`", found)
         ],
+        "carries_id": _flag(stage.get("carries_id", False), f"{label}: `carries_id`", found),
         **_failure(stage, label, found),
     }
 
@@ -217,6 +218,12 @@ def _retries(value: Any, label: str, found: list[str]) -> int:
         found.append(f"{label}: `retries` is {value!r}, not a number from 0 to {_RETRIES_MAX}")
         return 0
     return int(value)
+
+
+def _flag(value: Any, label: str, found: list[str]) -> bool:
+    if not isinstance(value, bool):
+        found.append(f"{label} is {value!r}, not true or false")
+    return value is True
 
 
 def _list(value: Any, label: str, found: list[str]) -> list[Any]:

@@ -67,6 +67,7 @@ def test_defaults_are_filled_in():
             "retries": 0,
             "yields": [{"from": "std/rpmbuild/RPMS/*.rpm", "type": "outputs/RPMS", "phase": "std"}],
             "log_files": [],
+            "carries_id": False,
             "on_failure": "end",
             "missing": None,
         }

@@ -76,6 +76,12 @@ def test_a_resumed_build_runs_only_what_is_left(host):
     assert host.file(f"{LOADBUILD}/resumed/came-to-the-last").exists
 
 
+def test_what_carries_the_builds_id_is_made_again(host):
+    """An ISO that names the build it was resumed from would fail its check, and rightly."""
+    assert stages(host, "resumed")["labels"]["result"] == "ok"
+    assert host.file(f"{LOADBUILD}/resumed/came-to-the-label").exists
+
+
 def test_a_build_resumed_behind_the_stages_runs_none(host):
     assert [stage["result"] for stage in record(host, "checked")["stages"]] == ["skipped"]
     assert not host.file(f"{LOADBUILD}/checked/came-to-the-first").exists
