@@ -88,6 +88,21 @@ def test_no_environment_no_build(tree, workspace):
     assert done.stderr == "ERROR: MY_REPO is not set; set StarlingX's build environment first\n"
 
 
+def test_no_user_name_spaces_is_told_once(tree, workspace, tmp_path):
+    """As on a host whose sysctls forbid them; this one cannot be changed for a test."""
+    tree.package("one", FILES)
+    tree.package("two", FILES)
+    tree.commit()
+    refusing = tree.path.parent / "bin"
+    refusing.mkdir()
+    (refusing / "unshare").write_text("#!/bin/sh\necho 'Operation not permitted' >&2\nexit 1\n")
+    (refusing / "unshare").chmod(0o755)
+    path = f"{refusing}:{tree.environ(workspace)['PATH']}"
+    done = tree.run("build-pkgs", "--std", workspace=workspace, PATH=path)
+    assert done.returncode == 1
+    assert done.stderr.count("may not make user name spaces (Operation not permitted)") == 1
+
+
 def test_no_base_root_says_what_to_run(tree, workspace):
     tree.package("one", FILES)
     tree.commit()

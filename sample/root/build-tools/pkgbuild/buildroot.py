@@ -85,10 +85,7 @@ class Roots:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            hint = ""
-            if "unshare" in done.stderr:
-                hint = " (user namespaces must be allowed to the build user)"
-            raise BuildError(f"the build root cannot be unpacked: {done.stderr.strip()}{hint}")
+            raise BuildError(f"the build root cannot be unpacked: {done.stderr.strip()}")
         partial.replace(self._base)
 
     def build(self, srpm: Path, install: list[Path], results: Path, *, on_disk: bool) -> list[Path]:

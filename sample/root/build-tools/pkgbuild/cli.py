@@ -7,6 +7,7 @@ import concurrent.futures as cf
 import dataclasses
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
 def _run(command: str, arguments: argparse.Namespace, environment: Env) -> set[str]:
     # As StarlingX: without a type, std and then rt; the installer only when it is asked for.
     failed: set[str] = set()
+    _check_name_spaces()
     environment.workspace.mkdir(parents=True, exist_ok=True)
     context = environment.workspace / "CONTEXT"
     if command == "build-pkgs" and not context.exists():
@@ -81,6 +83,20 @@ def _run(command: str, arguments: argparse.Namespace, environment: Env) -> set[s
     if asked:
         raise BuildError(f"no package is called {' or '.join(sorted(asked))}")
     return failed
+
+
+def _check_name_spaces() -> None:
+    """Everything is built in user name spaces: one message instead of one a package."""
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "true"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise BuildError(
+            f"this account may not make user name spaces ({done.stderr.strip()}); look at the "
+            "sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and "
+            "kernel.apparmor_restrict_unprivileged_userns"
+        )
 
 
 def _srpms(

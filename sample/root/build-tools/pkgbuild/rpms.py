@@ -33,12 +33,11 @@ class RpmBuild:
         self._std = []
         if build_type != "std":
             self._std = rpmmeta.read(sorted(env.rpms("std").glob("*.rpm")))
-        # What lies there from packages that this run does not build.
-        self._mine = [
-            rpm
-            for rpm in rpmmeta.read(sorted(self._to.glob("*.rpm")))
-            if source_name(rpm) not in self._srpms
-        ]
+        there = rpmmeta.read(sorted(self._to.glob("*.rpm")))
+        # From packages that this run does not build: to be built with. The others' are
+        # superseded one by one.
+        self._mine = [rpm for rpm in there if source_name(rpm) not in self._srpms]
+        self._old = [rpm for rpm in there if source_name(rpm) in self._srpms]
         self._prepared = False
         self.built: list[str] = []
         self.reused: list[str] = []
@@ -179,8 +178,10 @@ class RpmBuild:
     def _deliver(self, rpms: list[Path]) -> None:
         """Puts a package's RPMs into the repository, in place of those it had there."""
         new = rpmmeta.read(rpms)
-        for name in {source_name(rpm) for rpm in new}:
-            remove(self._to, name)
+        names = {source_name(rpm) for rpm in new}
+        for rpm in self._old:
+            if source_name(rpm) in names:
+                rpm.path.unlink(missing_ok=True)
         for rpm in new:
             temporary = self._to / f".{rpm.path.name}"
             shutil.copy2(rpm.path, temporary)
@@ -189,7 +190,7 @@ class RpmBuild:
 
     def forget_others(self) -> None:
         """Removes RPMs of packages that the source tree no longer has."""
-        for rpm in rpmmeta.read(sorted(self._to.glob("*.rpm"))):
+        for rpm in self._mine:
             if source_name(rpm) not in self._srpms:
                 rpm.path.unlink()
 

@@ -11,7 +11,7 @@ from pkgbuild import BuildError
 
 _SINGLE = (
     "SRC_DIR", "TAR_NAME", "TAR", "VERSION", "TIS_PATCH_VER", "TIS_BASE_SRCREV",
-    "BUILD_IS_BIG", "BUILD_IS_SLOW", "ALLOW_EMPTY_RPM",
+    "BUILD_IS_BIG", "ALLOW_EMPTY_RPM",
 )  # fmt: skip
 _LISTS = ("COPY_LIST", "COPY_LIST_TO_TAR", "EXCLUDE_LIST_FROM_TAR")
 # Lists are expanded unquoted, so that globs work; what no file matches stays as it is written.
