@@ -159,6 +159,7 @@ def test_absent_removes_what_was_made_and_nothing_else(tmp_path):
     ansible_managed: a test
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
     container_hosts_project: mol-ch-other
+    container_hosts_image: localhost/mol-ch-image
     container_hosts_list:
       - {name: mol-ch-other-a, ports: ["127.0.0.1:2298:22"], volumes: ["data:/data"]}
   roles: [container_hosts]
@@ -185,6 +186,15 @@ def test_absent_removes_what_was_made_and_nothing_else(tmp_path):
             if name.startswith("mol-ch-other") or name.startswith("mol-container_hosts")
         }
 
+    # It starts from an image that somebody else made, as a registry would have it.
+    made = run("podman", "inspect", "--format", "{{.ImageName}}", FIRST)
+    subprocess.run(
+        ["podman", "build", "--quiet", "--tag", "localhost/mol-ch-image", "-"],
+        input=f"FROM {made}\nRUN rm /usr/local/sbin/container-init\nCMD /sbin/init\n",
+        text=True,
+        check=True,
+        capture_output=True,
+    )
     run("podman", "volume", "create", "mol-ch-other-of-a-person")
     try:
         before = objects()
@@ -200,3 +210,4 @@ def test_absent_removes_what_was_made_and_nothing_else(tmp_path):
         assert not (CACHE / "mol-ch-other/ssh").exists()
     finally:
         run("podman", "volume", "rm", "mol-ch-other-of-a-person")
+        run("podman", "rmi", "--force", "localhost/mol-ch-image")
