@@ -41,5 +41,7 @@ def test_the_record_says_what_is_new(host):
     (change,) = found["record"]["changes"]
     assert change["path"] == "cgcs-root/stx/base"
     assert [commit["subject"] for commit in change["commits"]] == ["base: Go on"]
-    revision = host.check_output("git --git-dir /home/builder/remotes/manifest.git rev-parse master")
+    revision = host.check_output(
+        "git --git-dir /home/builder/remotes/manifest.git rev-parse master"
+    )
     assert found["record"]["manifest"]["revision"] == revision
