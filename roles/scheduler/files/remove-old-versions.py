@@ -29,7 +29,8 @@ def main(root: Path, keep: int) -> None:
     """Remove them."""
     current = (root / "current").resolve()
     versions = sorted(
-        (path.parent for path in root.glob("*/.ready")),
+        # `current` is a link to one of them, not a version more.
+        (path.parent for path in root.glob("*/.ready") if not path.parent.is_symlink()),
         key=lambda path: (path / ".ready").stat().st_mtime,
         reverse=True,
     )
