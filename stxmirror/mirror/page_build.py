@@ -159,8 +159,11 @@ def _facts(build: Build, directory: Directory, root: str, known: Collection[str]
             ),
             (
                 "Packages",
+                # Nobody counts what a failed build made before it failed.
                 f"{plural(record['packages']['built'], 'package')} built"
-                + (f", {reused:,} taken from the build before" if reused else ""),
+                + (f", {reused:,} taken from the build before" if reused else "")
+                if record["result"] == "success"
+                else None,
             ),
             ("Resumes", _build_link(record["parent"], root, known, record["from_stage"])),
             ("Previous good build", _build_link(record["previous_good"], root, known)),

@@ -25,6 +25,7 @@ VERDICTS = {
     "boot-uefi": "Boots under UEFI",
     "install": "Installs to a disk",
     "installed-boot": "Installed system boots",
+    "installed-boot-uefi": "… and under UEFI",
 }
 _STATES = {
     "good": ("✓", "success"),
