@@ -38,14 +38,15 @@ RETURN = """
 _value:
   description:
     - The stream, and beside its own settings C(ref), C(identifier), C(directory) (on the mirror),
-      C(project) (the name of the work directories) and C(manifest.branch) for this ref.
+      C(project) (the name of the work directories), C(image_prefix) (how tags of container
+      images begin) and C(manifest.branch) for this ref.
   type: dict
 """
 
 from ansible.errors import AnsibleFilterError
 
 try:
-    from stxmirror import layout, streams
+    from stxmirror import images, layout, streams
     from stxmirror.errors import StxMirrorError
 except ImportError as problem:
     MISSING = str(problem)
@@ -69,6 +70,7 @@ def stream_for(entries, ref):
             "identifier": streams.identifier_for(stream, ref),
             "directory": streams.directory_for(stream, ref),
             "project": layout.project_name(ref),
+            "image_prefix": images.tag_prefix(ref, stream.image_tag),
         }
     except StxMirrorError as problem:
         raise AnsibleFilterError(str(problem)) from problem

@@ -138,8 +138,7 @@ def test_a_registry_that_is_down_loses_no_iso_and_resuming_brings_the_images(bui
 
 def test_a_mirror_that_refuses_the_key_and_publishing_later(builder, mirror):
     before = latest()["id"]
-    home = mirror.script("getent passwd incoming | cut -d: -f6").strip()
-    keys = f"{home}/.ssh/authorized_keys"
+    keys = "/etc/ssh/authorized_keys.d/incoming"
     mirror.run("mv", keys, keys + ".away")
     try:
         done = builder.stx_mirror("build", "master", "--force", "--reason", "no key", check=False)
