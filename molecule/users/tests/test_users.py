@@ -93,6 +93,11 @@ def test_account_becomes_nobody_else(host, command):
     assert host.run(command).rc != 0
 
 
+def test_what_a_service_starts_as_another_stays_in_its_unit(host):
+    """A PAM session would move it out, and a build that is ended would leave stages behind."""
+    assert "!pam_session" in host.check_output("sudo -l -U runner")
+
+
 def test_sudo_has_no_fault(host):
     """One bad file would take sudo away from everybody."""
     assert host.run("visudo --check --strict").rc == 0
