@@ -14,6 +14,11 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a FIFO that somebody put there would wait for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
+# What is met where somebody exchanges or adds entries between one look and the next.
+_DISTURBED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY, errno.EEXIST})
+# Far more than a sender that is about to find its directory gone, and still an end.
+_DISTURBANCES = 10_000
+
 
 def fsync_path(path: Path) -> None:
     """Make a file's bytes, or a directory's entries, survive a power cut."""
@@ -122,7 +127,7 @@ def remove_tree(path: Path) -> None:
 
     Its sub-directories are moved up to its top one after the other and emptied there: a tree of any
     depth costs neither recursion nor open files, and somebody who still writes into it can
-    lead nothing astray.
+    lead nothing astray. Who never stops writing is met with an ``OSError``.
     """
     parent = os.open(path.parent, _DIRECTORY)
     try:
@@ -131,22 +136,30 @@ def remove_tree(path: Path) -> None:
         return
     finally:
         os.close(parent)
+    disturbances = 0
     try:
         while True:
-            names = _names(root)
-            if not names:
-                break
-            for name in names:
-                if _unlinked(name, root):
-                    continue
-                # Somebody else may be emptying the same directory: gone is as good as removed.
-                with contextlib.suppress(FileNotFoundError):
-                    _empty(name, root)
-                    os.rmdir(name, dir_fd=root)
+            try:
+                if _emptied(root):
+                    with contextlib.suppress(FileNotFoundError):
+                        path.rmdir()
+                    return
+            except OSError as error:
+                disturbances += 1
+                if error.errno not in _DISTURBED or disturbances > _DISTURBANCES:
+                    raise
     finally:
         os.close(root)
-    with contextlib.suppress(FileNotFoundError):
-        path.rmdir()
+
+
+def _emptied(root: int) -> bool:
+    """Take away what is in an open directory, one level of it; say whether nothing was there."""
+    names = _names(root)
+    for name in names:
+        if not _unlinked(name, root):
+            _empty(name, root)
+            os.rmdir(name, dir_fd=root)
+    return not names
 
 
 def _empty(name: str, root: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -68,6 +69,41 @@ def test_two_may_remove_the_same_tree_at_once(tmp_path: Path) -> None:
         thread.join()
     assert failures == []
     assert not top.exists()
+
+
+def test_a_tree_is_removed_under_somebody_who_exchanges_its_parts(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "sub").mkdir(parents=True)
+    (outside / "sub/kept").touch()
+    over = threading.Event()
+
+    def exchange(top: Path) -> None:
+        real, aside = top / "part/real", top / "part/aside"
+        while not over.is_set():
+            for step in (
+                lambda: real.rename(aside),
+                lambda: real.symlink_to(outside / "sub"),
+                real.unlink,
+                lambda: aside.rename(real),
+                (top / "part/late").touch,
+                (top / "late").mkdir,
+            ):
+                with contextlib.suppress(OSError):
+                    step()
+
+    for round_ in range(30):
+        top = tmp_path / f"top{round_}"
+        (top / "part/real/deep").mkdir(parents=True)
+        exchanger = threading.Thread(target=exchange, args=(top,))
+        over.clear()
+        exchanger.start()
+        try:
+            fs.remove_tree(top)
+        finally:
+            over.set()
+            exchanger.join()
+        assert not top.exists()
+    assert (outside / "sub/kept").exists()
 
 
 def _open_files() -> int:
