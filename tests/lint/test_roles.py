@@ -27,6 +27,13 @@ def load(path: Path):
     return yaml.load(path.read_text(), Loader) if path.exists() else None  # noqa: S506 a SafeLoader
 
 
+def defaults_of(role: str) -> dict:
+    """A role's inputs: defaults/main.yml, or, of a role with many, a directory of such files."""
+    directory = PROJECT / f"roles/{role}/defaults"
+    paths = [directory / "main.yml", *sorted((directory / "main").glob("*.yml"))]
+    return {name: value for path in paths for name, value in (load(path) or {}).items()}
+
+
 def entry_points(role: str) -> dict[str, dict]:
     return (load(PROJECT / f"roles/{role}/meta/argument_specs.yml") or {}).get("argument_specs", {})
 
@@ -58,7 +65,7 @@ def test_role_is_verified(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_and_argument_specs_name_the_same_inputs(role):
     """An input that only one of them knows is not checked, or has no value."""
-    defaults = set(load(PROJECT / f"roles/{role}/defaults/main.yml") or {})
+    defaults = set(defaults_of(role))
     inputs, required = set(), set()
     for entry_point in entry_points(role).values():
         for name, option in (entry_point.get("options") or {}).items():
@@ -72,7 +79,7 @@ def test_defaults_and_argument_specs_name_the_same_inputs(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_documented_defaults_are_the_real_ones(role):
     """What the specs call the default is only text to Ansible; it must not drift."""
-    defaults = load(PROJECT / f"roles/{role}/defaults/main.yml") or {}
+    defaults = defaults_of(role)
     for entry_point in entry_points(role).values():
         for name, option in (entry_point.get("options") or {}).items():
             if "default" in option:
@@ -82,7 +89,7 @@ def test_documented_defaults_are_the_real_ones(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_inputs_and_internals_carry_the_role_s_name(role):
     """`<role>_x` is what the inventory may set, `__<role>_x` is nobody else's business."""
-    for name in load(PROJECT / f"roles/{role}/defaults/main.yml") or {}:
+    for name in defaults_of(role):
         assert name.startswith(f"{role}_"), name
     for path in (PROJECT / f"roles/{role}/vars").glob("*.yml"):
         for name in load(path) or {}:
@@ -98,7 +105,7 @@ def test_inputs_are_used(role):
         for path in (PROJECT / "roles" / role / directory).rglob("*")
         if path.is_file() and path.name != "argument_specs.yml"
     ]
-    for name in load(PROJECT / f"roles/{role}/defaults/main.yml") or {}:
+    for name in defaults_of(role):
         uses = sum(text.count(name) for text in texts)
         assert uses > 1, f"{name} is set in defaults/main.yml and read nowhere"
 
