@@ -1,0 +1,215 @@
+# Copyright the StarlingX build tools authors
+# SPDX-License-Identifier: Apache-2.0
+"""Action check_inventory: refuse variables that nothing reads, or of the wrong type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+try:
+    from stxmirror import variables
+except ImportError as problem:
+    MISSING = str(problem)
+else:
+    MISSING = ""
+
+_ROLES = Path(__file__).resolve().parent.parent / "roles"
+_COMMAND_LINE = "the command line (-e)"
+_YAML = frozenset({".yml", ".yaml", ".json", ""})
+
+
+class ActionModule(ActionBase):
+    """Looks at what people wrote, on the controller alone."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict:
+        """Return how many variables were looked at, or fail with everything that is wrong."""
+        result = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        if MISSING:
+            raise AnsibleError(
+                f"The project's own package is not installed ({MISSING}): run script/bootstrap"
+            )
+        _, arguments = self.validate_argument_spec(
+            argument_spec={
+                "roles": {"type": "list", "elements": "str", "required": True},
+                "variables_in": {"type": "list", "elements": "str", "default": []},
+                "also_read": {"type": "list", "elements": "str", "default": []},
+            }
+        )
+        specs = {path.parent.parent.name: _options(path) for path in _spec_files()}
+        known = {name: option for spec in specs.values() for name, option in spec.items()}
+        places, problems = self._places(task_vars, arguments["variables_in"])
+        problems += _stray(task_vars)
+        names = {*known, *arguments["also_read"], *task_vars["groups"]}
+        for name, place in places.items():
+            problem = variables.name_problem(name, names, specs)
+            if problem:
+                problems.append(f"{place}: {problem}")
+        problems += self._values(task_vars, arguments, specs, known, places)
+        if problems:
+            result["failed"] = True
+            result["msg"] = "\n".join(
+                ["Nothing was changed. Mend this in the inventory first:", *problems]
+            )
+            return result
+        result["checked"] = len(places)
+        return result
+
+    def _places(
+        self, task_vars: Mapping[str, Any], nested: list[str]
+    ) -> tuple[dict[str, str], list[str]]:
+        """Return every variable that people set, and where; and what one group sets twice."""
+        places: dict[str, str] = {}
+        problems = []
+        for source in map(Path, task_vars.get("ansible_inventory_sources") or []):
+            base = source if source.is_dir() else source.parent
+            for owner, paths in _variable_files(base).items():
+                found: dict[str, str] = {}
+                for path in paths:
+                    for name, place in _keys(_composed(self._loader, path), path, nested):
+                        if name in found:
+                            problems.append(
+                                f"{place}: {name} is set in {found[name]} for {owner.name} "
+                                "too, and one of them is not read: keep one"
+                            )
+                        found[name] = place
+                places.update(found)
+            for path in sorted(base.iterdir()) if source.is_dir() else [source]:
+                if path.is_file():
+                    places.update(_names_of_hosts(self._loader, path, nested))
+        places.update(dict.fromkeys(load_extra_vars(self._loader), _COMMAND_LINE))
+        return places, problems
+
+    def _values(
+        self,
+        task_vars: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        specs: Mapping[str, Mapping[str, Any]],
+        known: Mapping[str, Any],
+        places: Mapping[str, str],
+    ) -> Iterator[str]:
+        for role in arguments["roles"]:
+            for name, option in specs.get(role, {}).items():
+                if name in places and name in task_vars:
+                    yield from self._value(name, task_vars[name], option, places[name])
+                elif option.get("required") and name not in task_vars:
+                    yield (
+                        f"{name} is set nowhere, and role {role} needs it: "
+                        f"{variables.first_sentence(option)} Set it in group_vars."
+                    )
+        for holder in arguments["variables_in"]:
+            for name, value in (task_vars.get(holder) or {}).items():
+                if name in known:
+                    yield from self._value(name, value, known[name], places.get(name, holder))
+
+    def _value(self, name: str, value: Any, option: Mapping[str, Any], place: str) -> list[str]:
+        try:
+            rendered = self._templar.template(value)
+            # Deep inside, values are rendered when they are looked at.
+            found = variables.value_problems(name, rendered, option)
+        except AnsibleUndefinedVariable:
+            # It stands on something that exists once the role runs; the role's own check sees it.
+            return []
+        return [f"{place}: {problem}" for problem in found]
+
+
+def _spec_files() -> list[Path]:
+    return sorted(_ROLES.glob("*/meta/argument_specs.yml"))
+
+
+def _options(path: Path) -> dict[str, Any]:
+    """Return the options of all entry points of a role; those of ``main`` win."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+    options: dict[str, Any] = {}
+    for name in sorted(entries, key=lambda entry: entry == "main"):
+        options.update(entries[name].get("options") or {})
+    return options
+
+
+def _variable_files(base: Path) -> dict[Path, list[Path]]:
+    """Return the files of each group and host, by the path that carries its name."""
+    files: dict[Path, list[Path]] = {}
+    for kind in ("group_vars", "host_vars"):
+        for path in sorted((base / kind).rglob("*")):
+            if path.is_file() and path.suffix in _YAML and not path.name.startswith("."):
+                first = path.relative_to(base / kind).parts[0]
+                files.setdefault(base / kind / Path(first).stem, []).append(path)
+    return files
+
+
+def _stray(task_vars: Mapping[str, Any]) -> list[str]:
+    """Return what lies in group_vars and host_vars under a name that is no group or host."""
+    problems = []
+    names = {
+        "group_vars": {"all", "ungrouped", *task_vars["groups"]},
+        "host_vars": set(task_vars["hostvars"]),
+    }
+    for source in map(Path, task_vars.get("ansible_inventory_sources") or []):
+        base = source if source.is_dir() else source.parent
+        for kind, known in names.items():
+            directory = base / kind
+            for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+                name = path.name if path.is_dir() else path.stem
+                if name not in known and not name.startswith("."):
+                    what = kind.removesuffix("_vars")
+                    meant = variables.suggestion(name, known)
+                    advice = f"rename it to {meant}" if meant else f"add that {what}, or remove it"
+                    problems.append(
+                        f"{path}: is never read, there is no {what} {name} in the inventory: "
+                        f"{advice}"
+                    )
+    return problems
+
+
+def _composed(loader: DataLoader, path: Path) -> yaml.Node | None:
+    """Parse a file, as a vault has it too, keeping line numbers and making no values."""
+    try:
+        text = loader.get_text_file_contents(str(path))
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except (AnsibleError, yaml.YAMLError):
+        # An inventory of another format. What Ansible could not read itself stopped it earlier.
+        return None
+
+
+def _keys(node: yaml.Node | None, path: Path, nested: list[str]) -> Iterator[tuple[str, str]]:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        yield key.value, f"{path}:{key.start_mark.line + 1}"
+        if key.value in nested:
+            yield from _keys(value, path, [])
+
+
+def _names_of_hosts(loader: DataLoader, path: Path, nested: list[str]) -> dict[str, str]:
+    """Return the variables that an inventory file sets beside its hosts and groups."""
+    found: dict[str, str] = {}
+
+    def group(node: yaml.Node) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            return
+        for key, value in node.value:
+            if key.value == "vars":
+                found.update(_keys(value, path, nested))
+            elif key.value in ("hosts", "children") and isinstance(value, yaml.MappingNode):
+                for _, below in value.value:
+                    if key.value == "children":
+                        group(below)
+                    else:
+                        found.update(_keys(below, path, nested))
+
+    root = _composed(loader, path) if path.suffix in _YAML else None
+    if isinstance(root, yaml.MappingNode):
+        for _, node in root.value:
+            group(node)
+    return found

@@ -1,0 +1,161 @@
+"""What people write into an inventory is checked before a host is touched."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stxmirror import variables
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROLES = {"users", "build_env", "build_session"}
+KNOWN = {"users_accounts", "users_groups", "build_env_mirrors", "streams"}
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("users_accounts", ""),
+        ("users_acounts", "nothing reads users_acounts: write users_accounts"),
+        ("stream", "nothing reads stream: write streams"),
+        ("site_domain", ""),
+        ("ansible_usr", ""),
+        ("vault_users_password", ""),
+        ("build_env_colour", "role build_env has no input build_env_colour"),
+        ("usersaccounts", "nothing reads usersaccounts: write users_accounts"),
+    ],
+)
+def test_a_name_that_nothing_reads_is_found(name: str, problem: str) -> None:
+    found = variables.name_problem(name, KNOWN, ROLES)
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("value", "option", "problem"),
+    [
+        (True, {"type": "bool"}, None),
+        ("yes", {"type": "bool"}, "x is a text: write true or false, without quotes"),
+        ("5", {"type": "int"}, "x is a text: write a whole number, without quotes"),
+        (True, {"type": "int"}, "x is the boolean true: write a whole number, without quotes"),
+        (5, {"type": "float"}, None),
+        (1.1, {"type": "str"}, "x is the number 1.1: write a text, in quotes"),
+        ("a,b", {"type": "list", "elements": "str"}, "x is a text: write a list"),
+        ([1], {"type": "list", "elements": "str"}, "x[0] is the number 1: write a text, in quotes"),
+        ([], {"type": "dict"}, "x is a list: write a mapping"),
+        (None, {"type": "list"}, "x has no value: write a list, or take the line away"),
+        ("c", {"type": "str", "choices": ["a", "b"]}, "x is 'c': write one of a, b"),
+        (["c"], {"type": "list", "elements": "str", "choices": ["a"]}, "x[0] is 'c': write one of"),
+        (
+            [{"nmae": "n"}],
+            {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}}},
+            "x[0] has no key nmae: write name, keys",
+        ),
+        (
+            [{}],
+            {
+                "type": "list",
+                "elements": "dict",
+                "options": {"name": {"required": True, "description": "Its name. And more."}},
+            },
+            "x[0] lacks the key name: Its name.",
+        ),
+    ],
+)
+def test_a_value_is_held_to_its_type(value: object, option: dict, problem: str | None) -> None:
+    found = variables.value_problems("x", value, option)
+    if problem is None:
+        assert found == []
+    else:
+        assert len(found) == 1
+        assert found[0].startswith(problem.split(", keys")[0])
+
+
+def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
+    (found,) = variables.value_problems("x", "hunter2", {"type": "dict"})
+    assert "hunter2" not in found
+
+
+def _check(inventory: Path, *arguments: str) -> tuple[int, str]:
+    """Run what provisioning begins with; it connects to no host."""
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            *("-i", inventory, "playbooks/check_inventory.yml"),
+            *arguments,
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("inventory", ["demo", "example"])
+def test_our_own_inventories_pass(inventory: str, tmp_path: Path) -> None:
+    extra = tmp_path / "vault.yml"
+    # What a site's vault would hold.
+    extra.write_text("".join(f"{name}: secret\n" for name in _vault_names()), encoding="utf-8")
+    code, output = _check(PROJECT / "inventories" / inventory, "-e", f"@{extra}")
+    assert code == 0, output
+
+
+def _vault_names() -> set[str]:
+    names = set()
+    for path in (PROJECT / "inventories/example").rglob("*.yml"):
+        for word in path.read_text(encoding="utf-8").replace("}", " ").split():
+            if word.startswith("vault_"):
+                names.add(word)
+    return names
+
+
+def test_every_mistake_is_named_with_its_place_and_what_to_write(tmp_path: Path) -> None:
+    inventory = tmp_path / "site"
+    shutil.copytree(PROJECT / "inventories/demo", inventory)
+    mistakes = inventory / "group_vars/build_hosts/mistakes.yml"
+    mistakes.write_text(
+        "build_env_secure_loging: true\n"
+        "build_env_repo_source: git\n"
+        "scheduler_keep_versions: '3'\n"
+        "packages_extra: vim\n"
+        "registry_port: 5000\n",
+        encoding="utf-8",
+    )
+    (inventory / "group_vars/build_hosts/scheduler.yml").write_text(
+        "scheduler_variables:\n  publish_hots: mirror\n  publish_attempts: three\n"
+        "registry_port: 5001\n",
+        encoding="utf-8",
+    )
+    (inventory / "group_vars/build_hots").mkdir()
+    (inventory / "host_vars").mkdir()
+    (inventory / "host_vars/nowhere.yml").write_text("{}\n", encoding="utf-8")
+    (inventory / "hosts.yml").write_text(
+        (inventory / "hosts.yml")
+        .read_text(encoding="utf-8")
+        .replace("ansible_host: stx-demo-builder", "mirror_host_titel: x"),
+        encoding="utf-8",
+    )
+    code, output = _check(inventory, "-e", "streems=none")
+    assert code != 0
+    for expected in (
+        "mistakes.yml:1: nothing reads build_env_secure_loging: write build_env_secure_logging",
+        "mistakes.yml:2: build_env_repo_source is 'git': write one of pypi, package",
+        "mistakes.yml:3: scheduler_keep_versions is a text: write a whole number, without quotes",
+        "mistakes.yml:4: packages_extra is a text: write a list",
+        "scheduler.yml:2: nothing reads publish_hots: write publish_host",
+        "scheduler.yml:3: publish_attempts is a text: write a whole number, without quotes",
+        "scheduler.yml:4: registry_port is set in ",
+        "mistakes.yml:5 for build_hosts too, and one of them is not read: keep one",
+        "build_hots: is never read, there is no group build_hots in the inventory: "
+        "rename it to build_hosts",
+        "nowhere.yml: is never read, there is no host nowhere",
+        "hosts.yml:7: nothing reads mirror_host_titel: write mirror_host_title",
+        "the command line (-e): nothing reads streems: write streams",
+    ):
+        assert expected in output
+    assert "TASK [Gathering Facts]" not in output
