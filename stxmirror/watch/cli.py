@@ -1,0 +1,110 @@
+"""The command ``stx-watch``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stxmirror.watch import checks, render, report
+from stxmirror.watch.model import UNKNOWN, Verdict, worst
+
+SETTINGS = Path("/etc/stx-mirror/watch.json")
+SENDMAIL = "/usr/sbin/sendmail"
+MAIL_TIMEOUT = 60
+
+EPILOG = """\
+exit status: 0 all is fine, 1 warning, 2 critical, 3 something could not be found out"""
+
+
+def main(arguments: Sequence[str] | None = None, settings_file: Path = SETTINGS) -> int:
+    """Check, say how things are, return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="stx-watch", description="Says how this server is.", epilog=EPILOG
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write the Prometheus file, and mail what changed (the timer does)",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        settings = json.loads(settings_file.read_text())
+    except (OSError, ValueError) as error:
+        sys.stderr.write(
+            f"stx-watch: {settings_file} cannot be read: {error}; run it as root, and "
+            "playbooks/provision.yml if the file is not there\n"
+        )
+        return UNKNOWN
+    now = time.time()
+    verdicts = checks.run(settings["checks"], now)
+    sys.stdout.write(render.text(verdicts))
+    if given.report:
+        deliver(settings, verdicts, now)
+    return worst(verdicts)
+
+
+def deliver(settings: Mapping[str, Any], verdicts: Sequence[Verdict], now: float) -> None:
+    """Write the Prometheus file, and mail what people have not heard yet."""
+    if settings["prometheus_file"]:
+        write(Path(settings["prometheus_file"]), render.prometheus(verdicts, now), 0o644)
+    memory = Path(settings["memory"])
+    mailed = _mailed(memory)
+    if not report.mail_due(verdicts, mailed, settings["mail_repeat_hours"], now):
+        return
+    if send(report.message(verdicts, mailed, socket.gethostname(), settings["mail_to"])):
+        heard = {"problems": report.states(verdicts), "at": now}
+        write(memory, json.dumps(heard, indent=2) + "\n", 0o600)
+
+
+def _mailed(memory: Path) -> dict[str, Any]:
+    try:
+        mailed = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}  # nothing was mailed yet: better twice than never
+    return mailed if isinstance(mailed, dict) else {}
+
+
+def send(mail: str) -> bool:
+    """Hand a mail to the host's own mail system; say whether it took it."""
+    if not shutil.which(SENDMAIL):
+        sys.stderr.write(f"stx-watch: nothing is mailed, because there is no {SENDMAIL}\n")
+        return False
+    try:
+        done = subprocess.run(
+            [SENDMAIL, "-t", "-oi"],
+            input=mail.encode("utf-8", "replace"),
+            capture_output=True,
+            check=False,
+            timeout=MAIL_TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        sys.stderr.write(f"stx-watch: the mail was not sent: {error}\n")
+        return False
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode(errors="replace").split())[:300]
+        sys.stderr.write(f"stx-watch: the mail was not sent: {said}\n")
+    return done.returncode == 0
+
+
+def write(path: Path, content: str, mode: int) -> None:
+    """Replace a file as a whole: a reader sees the old content or the new one."""
+    # The node exporter reads *.prom only, so it does not see this one.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(content)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
