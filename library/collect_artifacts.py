@@ -60,6 +60,11 @@ options:
     type: list
     elements: str
     default: []
+  private_terms:
+    description: Words that are redacted in logs as well, and stop nothing elsewhere.
+    type: list
+    elements: str
+    default: []
   keep:
     description: Files of the tree that others write and that are left alone.
     type: list
@@ -208,6 +213,7 @@ class Collector:
         self.workspace = params["workspace"]
         self.roots = [os.path.realpath(path) for path in [self.workspace, *params["roots"]]]
         self.terms = Terms(params["secret_terms"])
+        self.log_terms = Terms([*params["secret_terms"], *params["private_terms"]])
         self.keep = set(params["keep"])
         self.planned = {}  # path in the tree: where it came from
         self.totals = {}
@@ -280,8 +286,8 @@ class Collector:
         for part in inside.split("/"):
             check_name(part)
         target = f"outputs/logs/{inside}"
-        if self.terms.find(target.encode()):
-            raise Unusable("its path names the build server")
+        if self.log_terms.find(target.encode()):
+            raise Unusable("its path names the build server or its people")
         if self.planned.get(target, path) != path:
             raise Unusable(f"{self._shown(self.planned[target])} is {target} already")
         if target in self.planned:
@@ -305,9 +311,9 @@ class Collector:
             if not end and len(tail) < 64 * BLOCK:
                 rest = tail
                 continue
-            out.write(self.terms.redact(head + end if end else tail))
+            out.write(self.log_terms.redact(head + end if end else tail))
             rest = tail if end else b""
-        out.write(self.terms.redact(rest))
+        out.write(self.log_terms.redact(rest))
 
     def _shown(self, path):
         """Return a path as a person wants it: below the workspace, or below its root."""
@@ -447,6 +453,7 @@ def main():
             "logs": {"type": "list", "elements": "str", "default": []},
             "directories": {"type": "list", "elements": "str", "default": []},
             "secret_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "private_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "keep": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

@@ -1,6 +1,6 @@
-"""The words that must not be published, for modules that run on a build host.
+"""Finding and cutting out the words that must not be published, on a build host.
 
-The rule is that of ``stxmirror.redact``, which cannot be imported there; a test compares them.
+``stxmirror.redact`` says which words these are.
 """
 
 # SPDX-License-Identifier: Apache-2.0
@@ -16,7 +16,7 @@ class Terms:
     """The words that must not be published, found as whole words in any case."""
 
     def __init__(self, terms):
-        """Compile ``terms``, which filter redaction_terms made."""
+        """Compile ``terms``, which the filters redaction_terms and private_terms made."""
         words = sorted({term for term in terms if term}, key=lambda term: (-len(term), term))
         source = "|".join(self._bounded(word) for word in words)
         self.pattern = re.compile(source.encode("utf-8"), re.IGNORECASE) if words else None

@@ -1,18 +1,17 @@
-"""Keeping the build server's names out of what is published.
+"""Which words must not be published, derived from the inventory and from the host itself.
 
-Text logs are redacted as they are collected; anything else is searched, and a find stops the
-publication. What to look for is derived from the inventory.
+*Secret* words name a build server. They are cut out of logs, and anywhere else (an RPM's header, a
+file's name) they stop the publication. *Private* words name people and the network around the
+server. They are cut out of logs and free texts only: an admin may well have written a change log
+that a package carries by right. The module ``secret_terms`` looks for both, on the build host.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import AnyStr
-
-REPLACEMENT = "[redacted]"
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 # Words that say nothing about a server, however it is called: to cut them out of every log would
 # hide more from developers than from anybody else.
@@ -31,11 +30,15 @@ _SHORTEST = 3
 _SYSTEM_HOMES = ("/bin", "/dev", "/etc", "/lib", "/nonexistent", "/opt", "/proc", "/root", "/run")
 _SYSTEM_HOMES += ("/sbin", "/srv", "/sys", "/tmp", "/usr", "/var")  # noqa: S108 - not used as one
 
+_EVERYBODYS_NETWORKS = frozenset(
+    ("0.0.0.0/0", "::/0", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fd00::/8")
+)
+
 
 def derive_terms(
     hostnames: Iterable[str], addresses: Iterable[str], homes: Iterable[str]
 ) -> list[str]:
-    """Return the words that must not be published, longest first.
+    """Return the words that name a build server, longest first.
 
     Of a full host name both the name and its first label count; an address may carry a prefix
     length; loopback addresses, common words and the homes of system accounts are no secret.
@@ -61,6 +64,58 @@ def derive_terms(
     )
 
 
+def private_terms(
+    admins: Iterable[Mapping[str, Any]],
+    networks: Iterable[str],
+    others: Iterable[str],
+    hostnames: Iterable[str],
+) -> list[str]:
+    """Return the words that name people and networks, longest first.
+
+    Of an admin: the full name, if it is more than one word; the comments of the keys, where they
+    are an address such as ``ann@laptop``; and the account, but only as ``ann@<build server>``
+    or if it cannot be a word. An account ``mark`` is no reason to cut that word out of every log.
+    ``others`` are mail addresses and names of servers around this one.
+    """
+    terms: set[str] = set()
+    names = {name.strip().rstrip(".").lower() for name in hostnames}
+    names |= {name.partition(".")[0] for name in names if not _is_address(name)}
+    for admin in admins:
+        full = " ".join(str(admin.get("full_name") or "").split())
+        if " " in full:
+            terms.add(full)
+        account = str(admin.get("name") or "")
+        if _is_no_word(account):
+            terms.add(account)
+        terms.update(f"{account}@{name}" for name in names if account)
+        for key in admin.get("keys") or []:
+            terms.update(word for word in str(key).split()[2:] if "@" in word)
+    for network in networks:
+        terms.update(_network_terms(str(network)))
+    for other in others:
+        terms.add(str(other).strip().strip("[]").lower())
+    return _longest_first(
+        term
+        for term in terms
+        if len(term) >= _SHORTEST and not _is_common(term.lower()) and not _is_loopback(term)
+    )
+
+
+def _is_no_word(account: str) -> bool:
+    return len(account) > _SHORTEST and bool(re.search(r"[0-9._-]", account.rstrip("$")))
+
+
+def _network_terms(text: str) -> list[str]:
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return []
+    if network.num_addresses == 1:
+        return [str(network.network_address)]
+    # The blocks that everybody has say nothing about anybody.
+    return [] if str(network) in _EVERYBODYS_NETWORKS else [str(network)]
+
+
 def _is_common(term: str) -> bool:
     return all(label in COMMON_WORDS for label in term.split("."))
 
@@ -83,40 +138,3 @@ def _is_system_home(path: str) -> bool:
 
 def _longest_first(terms: Iterable[str]) -> list[str]:
     return sorted(set(terms), key=lambda term: (-len(term), term))
-
-
-def _bounded(term: str) -> str:
-    # A boundary only where the term itself has a word character at that end: /home/ann is found
-    # in -I/home/ann/include, and build1 is not found in build10.
-    before = r"(?<![A-Za-z0-9_])" if re.match(r"\w", term) else ""
-    after = r"(?![A-Za-z0-9_])" if re.search(r"\w\Z", term) else ""
-    return before + re.escape(term) + after
-
-
-@lru_cache(maxsize=8)
-def _pattern(terms: tuple[str, ...]) -> re.Pattern[str] | None:
-    wanted = [_bounded(term) for term in _longest_first(terms) if term]
-    return re.compile("|".join(wanted), re.IGNORECASE) if wanted else None
-
-
-@lru_cache(maxsize=8)
-def _bytes_pattern(terms: tuple[str, ...]) -> re.Pattern[bytes] | None:
-    pattern = _pattern(terms)
-    return re.compile(pattern.pattern.encode("utf-8"), re.IGNORECASE) if pattern else None
-
-
-def redact(text: str, terms: Iterable[str]) -> str:
-    """Return ``text`` with every whole-word occurrence of a term replaced, longest first."""
-    pattern = _pattern(tuple(terms))
-    return pattern.sub(REPLACEMENT, text) if pattern else text
-
-
-def find_terms(content: AnyStr, terms: Iterable[str]) -> list[str]:
-    """Return which terms occur in text or bytes as whole words, longest first."""
-    wanted = tuple(terms)
-    pattern = _bytes_pattern(wanted) if isinstance(content, bytes) else _pattern(wanted)
-    if pattern is None:
-        return []
-    hits = {hit.group() for hit in pattern.finditer(content)}
-    found = {(hit.decode("utf-8") if isinstance(hit, bytes) else hit).lower() for hit in hits}
-    return _longest_first(term for term in wanted if term.lower() in found)

@@ -138,6 +138,14 @@ def test_redaction(template):
     ]
 
 
+def test_private_terms(template):
+    admins = [{"name": "ann", "full_name": "Ann Lee", "keys": ["ssh-ed25519 AAAA ann@laptop"]}]
+    assert template(
+        "admins | private_terms(['192.0.2.0/25', '10.0.0.0/8'], ['', 'ops@x.org'], ['b7.x.org'])",
+        admins=admins,
+    ) == ["192.0.2.0/25", "ann@b7.x.org", "ann@laptop", "ops@x.org", "Ann Lee", "ann@b7"]
+
+
 def test_context(template):
     older = f"(cd ./x && git checkout -f {A})\n"
     newer = f"(cd ./x && git checkout -f {B})\n"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from module_utils.secret_terms import Terms
 from stxmirror import redact
 
 TERMS = redact.derive_terms(
@@ -13,6 +14,10 @@ TERMS = redact.derive_terms(
     ["192.0.2.7/24", "2001:db8::7%eth0", "127.0.0.1"],
     ["/home/ann"],
 )
+
+
+def cut(text, terms=TERMS):
+    return Terms(terms).redact(text.encode()).decode()
 
 
 def test_what_is_derived():
@@ -52,30 +57,70 @@ def test_a_common_name_in_a_domain_keeps_its_full_name():
     ],
 )
 def test_whole_words_longest_first(text, expected):
-    assert redact.redact(text, TERMS) == expected
+    assert cut(text) == expected
 
 
 @given(st.lists(st.sampled_from([*TERMS, " ", ":", "x", "\n", "é", "@"]), max_size=20))
 def test_after_redaction_nothing_is_found(pieces):
     text = "".join(pieces)
-    once = redact.redact(text, TERMS)
-    assert redact.find_terms(once, TERMS) == []
-    assert redact.redact(once, TERMS) == once
-    assert bool(redact.find_terms(text, TERMS)) == (once != text)
+    once = cut(text)
+    assert Terms(TERMS).find(once.encode()) is None
+    assert cut(once) == once
+    assert bool(Terms(TERMS).find(text.encode())) == (once != text)
 
 
 def test_order_of_terms_does_not_matter():
     text = "yow7.example.com yow7"
-    assert redact.redact(text, TERMS) == redact.redact(text, TERMS[::-1])
+    assert cut(text) == cut(text, TERMS[::-1])
 
 
 def test_bytes_are_searched_as_text_is():
     content = b"\x00\xffELF\x00Yow7.Example.com\x00/home/ann/x\x00"
-    assert redact.find_terms(content, TERMS) == ["yow7.example.com", "/home/ann"]
-    assert redact.find_terms(b"\x00\xff", TERMS) == []
+    assert Terms(TERMS).find(content) == "Yow7.Example.com"
+    assert Terms(TERMS).find(b"\x00\xff") is None
 
 
 def test_no_terms_change_nothing():
-    assert redact.redact("yow7", []) == "yow7"
-    assert redact.find_terms("yow7", []) == []
-    assert redact.find_terms(b"yow7", [""]) == []
+    assert cut("yow7", []) == "yow7"
+    assert Terms([""]).find(b"yow7") is None
+
+
+ADMINS = [
+    {
+        "name": "mark",
+        "full_name": "Mark  Example",
+        "keys": ["ssh-ed25519 AAAA mark@laptop3", "ssh-ed25519 AAAA work key"],
+    },
+    {"name": "jdoe2", "full_name": "Jane"},
+    {"name": "builder"},
+]
+
+
+def test_what_is_private():
+    terms = redact.private_terms(
+        ADMINS,
+        ["192.0.2.128/25", "198.51.100.7/32", "10.0.0.0/8", "not a network"],
+        ["Ops@example.com", "", "smtp.example.com"],
+        ["yow7.example.com"],
+    )
+    assert set(terms) == {
+        "Mark Example",
+        "mark@laptop3",
+        "jdoe2",
+        *(f"{name}@{host}" for name in ("mark", "jdoe2") for host in ("yow7", "yow7.example.com")),
+        "builder@yow7",
+        "builder@yow7.example.com",
+        "192.0.2.128/25",
+        "198.51.100.7",
+        "ops@example.com",
+        "smtp.example.com",
+    }
+
+
+def test_an_admin_called_mark_does_not_cut_up_all_logs():
+    terms = redact.private_terms(ADMINS, [], [], ["yow7"]) + TERMS
+    log = "mark the package as built; JANE DOE\nmark@yow7:/home/ann$ id jdoe2 MARK EXAMPLE"
+    expected = (
+        "mark the package as built; JANE DOE\n[redacted]:[redacted]$ id [redacted] [redacted]"
+    )
+    assert cut(log, terms) == expected

@@ -48,9 +48,9 @@ def test_everything_is_listed_and_the_list_is_signed(host):
         host.check_output(f"gpgv --keyring /root/key.gpg {tree}/SHA256SUMS.asc {tree}/SHA256SUMS")
 
 
-def test_logs_do_not_name_the_build_server_nor_its_homes(host):
+def test_logs_do_not_name_the_build_server_its_homes_nor_its_people(host):
     log = host.file(f"{PUBLISH}/{GOOD}/outputs/logs/packages.log").content_string
-    assert log == "building on [redacted] for [redacted]/rpmbuild\n"
+    assert log == "building on [redacted] for [redacted]/rpmbuild by [redacted]\n"
 
 
 def test_the_publishing_key_was_not_collected(host):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 MIRROR = "/srv/mirror/public/master/sample"
@@ -51,3 +53,11 @@ def test_records_stay(host, past):
     assert {past[0], past[2], past[3], past[4]} <= names(
         host, "/var/lib/stx-mirror/builds/master/sample"
     )
+
+
+def test_it_says_when_it_went_through(host):
+    """What stx-watch goes by; a run that ended with trouble does not count."""
+    status = host.file("/var/lib/stx-mirror/prune.json")
+    finished = json.loads(status.content_string)["finished"]
+    assert finished.startswith(host.check_output("date -u +%Y-"))
+    assert status.user == "orchestrator"

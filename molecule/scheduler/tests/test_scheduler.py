@@ -63,6 +63,10 @@ def test_playbooks_find_roles_filters_and_the_hosts_own_inventory(host):
     assert variables["publish_host"] == "mirror.example.com"
     assert [stream["name"] for stream in variables["streams"]] == ["master", "feature", "old"]
     assert "ansible_managed" in variables
+    # What role collect keeps out of everything that is published.
+    assert "mol-scheduler" in variables["collect_site_secret_terms"]
+    assert "ann@mol-scheduler" in variables["collect_private_terms"]
+    assert "Ann Lee" in variables["collect_private_terms"]
     done = as_orchestrator(
         host,
         f"cd {ROOT}/current/project && ../venv/bin/ansible -m ansible.builtin.debug "
