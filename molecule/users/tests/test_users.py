@@ -2,47 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
-
-KEYS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-
-
-@pytest.fixture(scope="module")
-def ssh(request):
-    """Runs a command on the host over real ssh: ssh(account, key, command, *options)."""
-    name = "mol-users"
-    address = subprocess.run(
-        [
-            "podman",
-            "inspect",
-            "--format",
-            "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
-            name,
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-
-    def call(account: str, key: str, command: str = "", *options: str):
-        return subprocess.run(
-            [
-                "ssh", "-F", "none", "-i", str(KEYS / key), "-o", "IdentitiesOnly=yes",
-                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *options,
-                f"{account}@{address}", command,
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )  # fmt: skip
-
-    return call
+from conftest import KEYS
 
 
 def test_groups_share_their_number(host):
@@ -154,6 +115,10 @@ def test_files_say_who_wrote_them(host):
     for path in (
         "/etc/ssh/sshd_config.d/10-stx-mirror.conf",
         "/etc/ssh/authorized_keys.d/runner",
+        "/etc/ssh/sshd_config.d/15-stx-admins.conf",
+        "/etc/ssh/sshd_config.d/20-stx-account-runner.conf",
+        "/etc/ssh/authorized_keys.d/anna",
         "/etc/sudoers.d/50-runner",
+        "/etc/sudoers.d/60-stx-build",
     ):
         assert "Written by Ansible" in host.file(path).content_string
