@@ -27,7 +27,7 @@ def _stream(found: Mapping[str, Any], limits: Mapping[str, Any], now: float) -> 
         return Verdict("streams", ref, UNKNOWN, found["error"])
     due = _due(found, limits, now)
     if status is None:
-        if due is not None and due > found["known_since"] and not found["running"]:
+        if due is not None and not found["running"]:
             return Verdict("streams", ref, CRITICAL, f"never built, though due at {_shown(due)}")
         return Verdict("streams", ref, UNKNOWN, "never built yet")
     attempt, good = status["last_attempt"], status["last_success"]
@@ -82,7 +82,8 @@ def _due(found: Mapping[str, Any], limits: Mapping[str, Any], now: float) -> flo
         due = last_due(found["schedule"], latest)
     except StxMirrorError:
         return None
-    return due.timestamp() if due else None
+    # A schedule that is newer than the moment was not missed then.
+    return due.timestamp() if due and due.timestamp() > found["known_since"] else None
 
 
 def _shown(moment: float) -> str:

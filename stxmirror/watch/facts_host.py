@@ -187,17 +187,21 @@ def uploads(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what lies in staging and incoming, each with the time of its last change."""
     found = []
     for directory in settings["directories"]:
-        for path in sorted(Path(directory).iterdir()):
+        # These two are always there; what counts is what lies in them.
+        always = [Path(directory, name) for name in ("scratch", "trash")]
+        listed = list(Path(directory).iterdir())
+        listed += [path for place in always if place.is_dir() for path in place.iterdir()]
+        for path in sorted(set(listed) - set(always)):
             try:
                 found.append({"path": str(path), "since": path.stat().st_mtime})
             except FileNotFoundError:
-                continue
+                continue  # promoted or expired meanwhile
     return found
 
 
 def reboot(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return whether a restart is pending, by what the distribution says and by the kernels."""
-    flag = Path(settings.get("flag", "/run/reboot-required"))
+    flag = Path("/run/reboot-required")
     whys, since, can_tell = [], time.time(), False
     if flag.exists():
         packages = Path(f"{flag}.pkgs")

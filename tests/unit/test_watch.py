@@ -228,6 +228,8 @@ FAILED = {"result": "fail", "failed_stage": "packages", "why": "no room"}
         ({**stream("2026-11-01T02:00:00Z", **FAILED), "schedule": None}, OK, "21 days ago: last"),
         ({**stream(), "status": None}, CRITICAL, "never built, though due"),
         ({**stream(), "status": None, "known_since": NOW}, UNKNOWN, "never built yet"),
+        # The schedule was changed after that hour.
+        ({**stream(started="2026-11-21T02:00:00Z"), "known_since": NOW - 60}, OK, "good"),
         ({**stream(), "error": "cannot be read"}, UNKNOWN, "cannot be read"),
         (stream(result="odd"), UNKNOWN, "odd"),
     ],
@@ -241,6 +243,13 @@ def test_a_build_that_is_due_just_now_gets_a_moment():
     late = parse_time("2026-11-22T02:59:00Z").timestamp()
     found = stream(started="2026-11-21T02:00:00Z")
     assert builds.streams([found], STREAMS, late)[0].state == OK
+
+
+def test_of_a_mirror_s_staging_only_uploads_are_found(tmp_path):
+    for name in ("scratch", "trash/old", "0a"):
+        (tmp_path / name).mkdir(parents=True)
+    found = facts_host.uploads({"directories": [str(tmp_path)]})
+    assert [entry["path"] for entry in found] == [f"{tmp_path}/0a", f"{tmp_path}/trash/old"]
 
 
 def test_the_logs_of_a_failure_are_named():
