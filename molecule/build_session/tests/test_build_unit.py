@@ -86,6 +86,32 @@ def test_the_stream_can_be_built_again_after_a_kill(host, unit):
     assert build_unit(host, "start", "master/sample", "600").rc == 0
 
 
+def test_no_build_starts_while_builds_are_held(host):
+    """An overdue update or restart waits for the builds that run, not for ever new ones."""
+    host.check_output(
+        "mkdir -p /run/stx-mirror && printf 'a restart is overdue\\nsince Monday\\033[2J'"
+        " >/run/stx-mirror/hold-builds"
+    )
+    try:
+        held = build_unit(host, "start", "master/sample", "600")
+    finally:
+        host.check_output("rm /run/stx-mirror/hold-builds")
+    assert held.rc == 69
+    assert "no build starts now: a restart is overdue since Monday?" in held.stderr
+    assert len(held.stderr.strip().splitlines()) == 1
+    assert unit_is(host, "inactive")
+
+
+def test_a_hold_ends_no_build(host, unit):
+    host.check_output("mkdir -p /run/stx-mirror && touch /run/stx-mirror/hold-builds")
+    try:
+        assert unit_is(host, "active")
+        assert build_unit(host, "start", "master/sample", "600").rc == 69
+        assert build_unit(host, "stop", "master/sample").rc == 0
+    finally:
+        host.check_output("rm /run/stx-mirror/hold-builds")
+
+
 def test_the_time_limit_ends_everything(host):
     """Shortened in a copy of the helper: the real one leaves half an hour for the build itself."""
     host.check_output(

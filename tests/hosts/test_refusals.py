@@ -1,0 +1,62 @@
+"""A host that cannot become what it should is refused, in one clear sentence, untouched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from conftest import PROJECT
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What the preflights say, by case."""
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        pytest.skip("needs root on Debian, as the roles do")
+    file = tmp_path_factory.mktemp("refusals") / "said.json"
+    playbook = PROJECT / "tests/hosts/refusals.yml"
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", playbook, "-e", json.dumps({"said": str(file)})],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+    )
+    assert file.is_file(), done.stdout
+    # Nothing but this file may be changed on the machine that runs the test.
+    assert "changed=1 " in done.stdout, done.stdout
+    return json.loads(file.read_text())
+
+
+def test_a_package_that_the_mirror_lacks(said):
+    words = said["a package that the mirror lacks"]
+    assert "has another-one, no-such-package." in words
+    assert "rsync" not in words
+    assert "packages_extra" in words
+    assert "roles/packages/vars/Debian.yml" in words
+
+
+def test_an_unsupported_distribution(said):
+    words = said["an unsupported distribution"]
+    assert "written for Plan 9" in words
+    assert "packages_distributions" in words
+    assert "roles/*/vars/" in words
+
+
+def test_a_host_that_is_too_small(said):
+    words = said["a host that is too small"]
+    assert "needs 100000 and 0" in words
+    assert "build_env_needs" in words
+    assert "build_env_size_check: warn" in words
+    assert "needs 0 and 1000000" in said["a disk that is too small"]
+
+
+def test_a_size_that_was_let_pass_stops_nothing(said):
+    """What comes after it is checked all the same."""
+    words = said["a size that was let pass"]
+    assert "no-such-package" in words
+    assert "build_env_extra_packages" in words
