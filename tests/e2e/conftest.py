@@ -26,8 +26,8 @@ class Host:
         self, *command: str, user: str = "root", stdin: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command there; a failure shows both of its outputs."""
-        if user != "root":
-            command = ("sudo", "-u", user, "-i", "--", *command)
+        login = () if user == "root" else ("-u", user, "-i")
+        command = ("sudo", "-n", *login, "--", *command)
         done = subprocess.run(
             ["ssh", "-F", str(DEMO / "ssh" / "config"), self.name, shlex.join(command)],
             input=stdin,
