@@ -43,14 +43,29 @@ def status(attempt_ago, good_ago, **changes):
     return {"schema": 1, "ref": "master", "last_attempt": attempt, "last_success": good}
 
 
+FAILED = {"result": "fail", "failed_stage": "packages", "why": WHY}
+LOG = f"{STATE}/runner/master/console/20261101T020000Z-0a1b2c.log"
+ROOT = "/localdisk/loadbuild/root"
+UNIT = "stx-build@master-sample.service"
+GPG = "GNUPGHOME=/root/gnupg gpg --batch"
+FINGERPRINT = f"$({GPG} --with-colons -k | awk -F: '/^fpr/{{print $10; exit}}')"
+CERTIFICATE = "openssl req -x509 -key /etc/ssl/private/site.key -subj /CN=m -out /etc/ssl/site.pem"
+SIGNING_KEY = "/etc/stx-mirror/signing-key.asc"
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+
+
 def put(host, path, content):
     text = content if isinstance(content, str) else json.dumps(content)
     host.check_output("echo %s > %s", text, path)
 
 
 def healthy(host):
+    """Undo all faults, and let the builds of this host be good ones."""
     drift = {"checked": stamp(hours=1), "changes": [], "failed": []}
     host.check_output(
+        # The schedule is an old one: what was due lately, was missed.
+        "rm -f /var/mail/root /var/lib/stx-watch/mailed.json; "
+        "touch -d '9 days ago' /etc/stx-mirror/watch.json; "
         "echo %s >%s; echo %s >%s; echo %s >%s",
         *(json.dumps(status({"minutes": 1}, {"minutes": 1})), f"{STATE}/status/master.json"),
         *(json.dumps({"finished": stamp(hours=1)}), f"{STATE}/prune.json"),
@@ -62,21 +77,21 @@ def look(host, *options):
     return host.run(" ".join(["/usr/local/sbin/stx-watch", *options]))
 
 
+def found_in(text, key):
+    """Return the state and the words of one verdict."""
+    lines = [line for line in text.splitlines() if line[10:].startswith(f"{key}:")]
+    assert lines, text
+    return lines[0].split()[0], lines[0]
+
+
 def said(host, key):
-    """Return the state and the words of one verdict, and the command's exit code."""
-    done = look(host)
-    lines = done.stdout.splitlines()
-    found = [line for line in lines if line[10:].startswith(f"{key}:")]
-    assert found, done.stdout + done.stderr
-    return found[0].split()[0], found[0], done.rc
+    return found_in(look(host).stdout, key)
 
 
-def states(host):
-    look(host, "--report")
-    text = host.file(PROM).content_string
+def metrics(host):
     return {
         (sample.labels.get("check"), sample.labels.get("subject")): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(host.file(PROM).content_string)
         for sample in family.samples
         if sample.name == "stx_watch_state"
     }
@@ -84,179 +99,122 @@ def states(host):
 
 @pytest.fixture(autouse=True)
 def good_host(host):
-    # The schedule is an old one: what was due lately, was missed.
-    host.run(
-        "rm -f /var/mail/root /var/lib/stx-watch/mailed.json; "
-        "touch -d '9 days ago' /etc/stx-mirror/watch.json"
-    )
     healthy(host)
 
 
-def test_nothing_is_wrong_with_a_host_without_faults(host):
-    """But for the machine below, whose clock and kernel are not the container's."""
-    not_ours = {"clock", "reboot"}
-    bad = {check for (check, _), state in states(host).items() if state != 0}
-    assert bad <= not_ours, look(host).stdout
-
-
-def test_a_full_file_system_is_critical(host):
-    host.check_output("head -c 3900000 /dev/zero > /mnt/small/fill")
-    state, line, code = said(host, "disk /mnt/small")
-    host.check_output("rm /mnt/small/fill")
-    assert (state, code) == ("critical", 2), line
-    assert said(host, "disk /mnt/small")[0] == "ok"
-
-
-def test_inodes_run_out_before_room_does(host):
-    host.check_output("mkdir /mnt/small/i; cd /mnt/small/i; seq 96 | xargs touch")
-    state, line, _ = said(host, "inodes /mnt/small")
-    host.check_output("rm -r /mnt/small/i")
-    assert state == "critical", line
-
-
-def test_a_failed_unit_is_named(host):
-    host.run("systemd-run --unit=broken --wait false")
-    host.run("systemd-run --unit=broken2 --service-type=oneshot false")
-    time.sleep(0.5)
-    state, line, code = said(host, "units broken2.service")
-    host.check_output("systemctl reset-failed")
-    assert (state, code >= 1) == ("warning", True), line
-
-
-def test_a_mount_that_a_build_left_is_found_unless_a_build_runs(host):
-    root = "/localdisk/loadbuild/root"
-    host.check_output(f"mkdir -p {root} && mount -t tmpfs left {root}")
-    assert said(host, f"mounts {root}")[0] == "warning"
-    unit = "stx-build@master-sample.service"
-    host.check_output(f"systemd-run --unit={unit} -p RuntimeMaxSec=1h sleep 1000")
-    while_building = said(host, "mounts")[0]
-    host.check_output(f"systemctl stop {unit}; umount {root}")
-    assert while_building == "ok"
-    assert said(host, "mounts")[0] == "ok"
-
-
-def test_a_build_without_a_limit_is_found(host):
-    unit = "stx-build@master-sample.service"
-    host.check_output(f"systemd-run --unit={unit} sleep 1000")
-    state, line, _ = said(host, f"locks {unit}")
-    host.check_output(f"systemctl stop {unit}")
-    assert state == "warning", line
-
-
-def test_a_trace_of_a_build_that_does_not_run_is_found(host):
-    trace = f"{STATE}/runner/master/running.json"
-    put(host, trace, {"request": "x"})
-    state = said(host, f"locks {trace}")[0]
-    host.check_output(f"rm {trace}")
-    assert state == "warning"
-
-
-def test_a_failed_build_is_told_with_reason_and_log(host):
-    """Cron mails nothing: this is how people hear of it."""
-    log = f"{STATE}/runner/master/console/20261101T020000Z-0a1b2c.log"
-    put(host, log, "x")
-    failure = {"result": "fail", "failed_stage": "packages", "why": WHY}
-    put(host, f"{STATE}/status/master.json", status({"minutes": 1}, {"hours": 5}, **failure))
-    look(host, "--report")
-    mail = wait_for_mail(host)
-    assert f"last build failed in packages: {WHY}" in mail
-    assert f"log: {log}" in mail
-
-
-def test_an_old_good_build_is_critical_and_a_missed_one_overdue(host):
-    failure = {"result": "fail", "failed_stage": "sync", "why": "no network"}
-    put(host, f"{STATE}/status/master.json", status({"minutes": 1}, {"days": 9}, **failure))
-    state, line, code = said(host, "streams master")
-    assert (state, code) == ("critical", 2)
-    assert "last good build master/sample/20261031T020004Z, 9 days ago" in line
-    put(host, f"{STATE}/status/master.json", status({"hours": 4}, {"hours": 4}))
-    state, line, _ = said(host, "streams master")
-    assert state == "critical"
-    assert "overdue" in line
-
-
-def test_a_stream_that_was_never_built_is_not_fine(host):
-    host.check_output(f"rm {STATE}/status/master.json")
-    state, line, code = said(host, "streams master")
-    assert state == "unknown", line
-    assert code in (2, 3)
-
-
-@pytest.mark.parametrize(("days", "state"), [(300, "ok"), (20, "warning"), (3, "critical")])
-def test_a_certificate_that_ends_is_seen_coming(host, days, state):
-    request = "openssl req -x509 -key /etc/ssl/private/site.key -subj /CN=m -out /etc/ssl/site.pem"
-    host.check_output(f"{request} -days {days}")
-    found, line, _ = said(host, "certificates /etc/ssl/site.pem")
-    assert found == state, line
-
-
-def test_a_certificate_that_is_missing_is_unknown(host):
-    host.check_output("mv /etc/ssl/site.pem /etc/ssl/away.pem")
-    state, line, _ = said(host, "certificates /etc/ssl/site.pem")
-    host.check_output("mv /etc/ssl/away.pem /etc/ssl/site.pem")
-    assert state == "unknown", line
-
-
-def test_a_signing_key_that_ends_is_seen_coming(host):
-    key = "/etc/stx-mirror/signing-key.asc"
-    assert said(host, f"openpgp {key}")[0] == "ok"
-    gpg = "GNUPGHOME=/root/gnupg gpg --batch"
-    fingerprint = host.check_output(f"{gpg} --with-colons -k | awk -F: '/^fpr/{{print $10; exit}}'")
-    host.check_output(f"{gpg} --quick-set-expire {fingerprint} 40d")
-    host.check_output(f"{gpg} --armor --export > {key}")
-    state, line, _ = said(host, f"openpgp {key}")
-    host.check_output(f"{gpg} --quick-set-expire {fingerprint} 2y; {gpg} --armor --export > {key}")
-    assert state == "warning", line
-    assert "expires in" in line
-
-
-def test_a_private_key_that_others_read_is_critical(host):
-    key = "/etc/ssh/ssh_host_ed25519_key"
-    host.check_output(f"chmod 644 {key}")
-    state, line, _ = said(host, f"ssh_keys {key}")
-    host.check_output(f"chmod 600 {key}")
-    assert state == "critical", line
-
-
-def test_a_pending_reboot_grows_critical_with_age(host):
-    host.check_output("echo linux-image > /run/reboot-required.pkgs; touch /run/reboot-required")
-    fresh = said(host, "reboot")
-    host.check_output("touch -d '20 days ago' /run/reboot-required")
-    old = said(host, "reboot")
-    host.check_output("rm /run/reboot-required /run/reboot-required.pkgs")
-    assert fresh[0] == "ok"
-    assert "updated linux-image" in fresh[1]
-    assert old[0] == "critical"
-
-
-def test_an_old_upload_and_an_old_hold_are_found(host):
-    host.check_output(
-        "mkdir -p /srv/mirror/incoming/0a /run/stx-mirror; "
-        "echo reboot >/run/stx-mirror/hold-builds; "
-        "touch -d '4 days ago' /srv/mirror/incoming/0a /run/stx-mirror/hold-builds"
-    )
-    upload = said(host, "uploads /srv/mirror/incoming/0a")[0]
-    hold = said(host, "locks hold-builds")
-    host.check_output("rm -r /srv/mirror/incoming/0a /run/stx-mirror")
-    assert upload == "warning"
-    assert hold[0] == "warning"
-    assert "reboot" in hold[1]
-
-
-def test_pruning_that_stopped_is_found(host):
-    put(host, f"{STATE}/prune.json", {"finished": stamp(days=3)})
-    assert said(host, "prune")[0] == "warning"
-    put(host, f"{STATE}/prune.json", "half a fi")
-    assert said(host, "prune")[0] == "unknown"
-
-
-def test_drift_names_the_tasks(host):
+@pytest.fixture(scope="module")
+def faults(host):
+    """Everything that can break, broken at once: text, exit code, metrics and mail."""
+    healthy(host)
     drift = {"checked": stamp(hours=1), "changes": ["users | Make them"], "failed": []}
     put(host, "/var/lib/stx-watch/drift.json", drift)
-    assert said(host, "drift")[0] == "warning"
-    assert "users | Make them" in look(host).stdout
-    host.check_output("rm /var/lib/stx-watch/drift.json")
-    assert said(host, "drift")[0] == "unknown"
+    put(host, f"{STATE}/status/master.json", status({"minutes": 1}, {"hours": 5}, **FAILED))
+    put(host, f"{STATE}/prune.json", {"finished": stamp(days=3)})
+    host.check_output(
+        f"""set -e
+        head -c 3800000 /dev/zero >/mnt/small/fill; (cd /mnt/small; seq 96 | xargs touch)
+        systemd-run --quiet --unit=broken --service-type=oneshot false || true
+        mkdir -p {ROOT} /srv/mirror/incoming/0a /run/stx-mirror
+        mount -t tmpfs left {ROOT}
+        echo '{{}}' >{STATE}/runner/master/running.json; echo x >{LOG}
+        {CERTIFICATE} -days 3
+        {GPG} --quick-set-expire {FINGERPRINT} 40d; {GPG} --armor --export >{SIGNING_KEY}
+        chmod 644 {HOST_KEY}
+        echo linux-image >/run/reboot-required.pkgs; touch -d '20 days ago' /run/reboot-required
+        echo reboot >/run/stx-mirror/hold-builds
+        touch -d '4 days ago' /srv/mirror/incoming/0a /run/stx-mirror/hold-builds"""
+    )
+    done = look(host, "--report")
+    mail = wait_for_mail(host)
+    states = metrics(host)
+    host.check_output(
+        f"""umount {ROOT}; systemctl reset-failed
+        rm -r /mnt/small/* /srv/mirror/incoming/0a /run/stx-mirror /run/reboot-required*
+        rm {STATE}/runner/master/running.json; chmod 600 {HOST_KEY}; {CERTIFICATE} -days 300
+        {GPG} --quick-set-expire {FINGERPRINT} 2y; {GPG} --armor --export >{SIGNING_KEY}"""
+    )
+    return done, states, mail
+
+
+def test_nothing_is_wrong_with_a_host_without_faults(host):
+    """But for the machine below, whose clock is not the container's."""
+    look(host, "--report")
+    bad = {check for (check, _), state in metrics(host).items() if state != 0}
+    assert bad <= {"clock"}, look(host).stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "words"),
+    [
+        ("disk /mnt/small", "critical", "of its room is used"),
+        ("inodes /mnt/small", "critical", "of its inodes are used"),
+        ("units broken.service", "warning", "systemctl status broken.service"),
+        (f"mounts {ROOT}", "warning", "tmpfs is mounted and no build runs"),
+        (f"locks {STATE}/runner/master/running.json", "warning", "and none does"),
+        ("locks hold-builds", "warning", "no build starts since 4 days: reboot"),
+        ("certificates /etc/ssl/site.pem", "critical", "it expires in 3 days"),
+        (f"openpgp {SIGNING_KEY}", "warning", "it expires in 40 days"),
+        (f"ssh_keys {HOST_KEY}", "critical", "others than its owner can read"),
+        ("reboot", "critical", "pending for 20 days: updated linux-image"),
+        ("uploads /srv/mirror/incoming/0a", "warning", "it lies there since 4 days"),
+        ("prune", "warning", "it last went through 3 days ago"),
+        ("drift", "warning", "1 task would change this host"),
+        # Cron mails nothing: this is how people hear of a night that failed.
+        ("streams master", "warning", f"last build failed in packages: {WHY}"),
+    ],
+)
+def test_a_fault_is_told_in_words_in_metrics_and_by_mail(faults, key, state, words):
+    done, states, mail = faults
+    assert done.rc == 2
+    told, line = found_in(done.stdout, key)
+    assert (told, words in line) == (state, True), line
+    check, _, subject = key.partition(" ")
+    assert states[check, subject] == ["ok", "warning", "critical"].index(state)
+    assert line in mail
+
+
+def test_the_mail_names_the_log_of_a_failure_and_the_tasks_that_differ(faults):
+    _, _, mail = faults
+    assert f"log: {LOG}" in mail
+    assert "users | Make them" in mail
+    assert "Subject: [stx-watch] mol-watch: critical" in mail
+
+
+def test_while_a_build_runs_its_mounts_are_its_own(host):
+    host.check_output(
+        f"mkdir -p {ROOT}; mount -t tmpfs left {ROOT}; systemd-run --quiet --unit={UNIT} sleep 1000"
+    )
+    text = look(host).stdout
+    host.check_output(f"systemctl stop {UNIT}; umount {ROOT}")
+    assert found_in(text, "mounts")[0] == "ok"
+    # The helper gives each a limit: this one was not started by it.
+    assert found_in(text, f"locks {UNIT}")[0] == "warning"
+
+
+def test_an_old_good_build_is_critical(host):
+    put(host, f"{STATE}/status/master.json", status({"minutes": 1}, {"days": 9}, **FAILED))
+    state, line = said(host, "streams master")
+    assert state == "critical"
+    assert "last good build master/sample/20261031T020004Z, 9 days ago" in line
+
+
+def test_a_build_that_did_not_start_is_overdue(host):
+    put(host, f"{STATE}/status/master.json", status({"hours": 4}, {"hours": 4}))
+    state, line = said(host, "streams master")
+    assert (state, "overdue" in line) == ("critical", True), line
+
+
+def test_what_cannot_be_found_out_is_not_fine(host):
+    """A certificate that is gone, a status that was cut off, a comparison that never was."""
+    host.check_output(
+        f"mv /etc/ssl/site.pem /etc/ssl/away.pem; rm /var/lib/stx-watch/drift.json; "
+        f"echo '{{\"ref\"' >{STATE}/status/master.json; echo half >{STATE}/prune.json"
+    )
+    done = look(host)
+    host.check_output("mv /etc/ssl/away.pem /etc/ssl/site.pem")
+    for key in ("certificates /etc/ssl/site.pem", "drift", "streams master", "prune"):
+        assert found_in(done.stdout, key)[0] == "unknown", done.stdout
+    assert done.rc == 3
 
 
 def wait_for_mail(host):
@@ -287,7 +245,7 @@ def test_mail_comes_once_a_change_and_again_while_critical(host):
     put(host, memory, {**mailed, "at": time.time() - 25 * 3600})
     look(host, "--report")
     assert mails(host) == before + 2
-    healthy(host)
+    put(host, f"{STATE}/prune.json", {"finished": stamp(hours=1)})
     look(host, "--report")
     assert mails(host) == before + 3
     assert "Fine again: prune" in host.file("/var/mail/root").content_string
@@ -351,7 +309,7 @@ def test_a_comparison_reaches_the_host(host, tmp_path):
         env={**os.environ, "ANSIBLE_LOCAL_TEMP": str(tmp_path), "ANSIBLE_CONFIG": "ansible.cfg"},
     )
     assert told.returncode == 0, told.stdout + told.stderr
-    state, line, _ = said(host, "drift")
+    state, line = said(host, "drift")
     assert state == "warning"
     assert "1 task would change this host; compared 5 min ago" in line
 
