@@ -15,16 +15,13 @@ from stxmirror.errors import StxMirrorError
 RSA_MIN_BITS = 3072
 MAKE_ONE = "`ssh-keygen -t ed25519` makes a good pair"
 
-_CURVES = {
-    "ecdsa-sha2-nistp256": (b"nistp256", 32),
-    "ecdsa-sha2-nistp384": (b"nistp384", 48),
-    "ecdsa-sha2-nistp521": (b"nistp521", 66),
-    "sk-ecdsa-sha2-nistp256@openssh.com": (b"nistp256", 32),
-}
 _ED25519 = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com")
-TYPES = (*_ED25519, *_CURVES, "ssh-rsa")
+# Some hardware keys know nothing else. Elsewhere NIST's curves are refused, as on hardened hosts.
+_SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
+TYPES = (*_ED25519, _SK_ECDSA, "ssh-rsa")
+_REFUSED = ("ssh-dss", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _TYPE_WITHIN = re.compile(
-    r"(?:^|[\s,\"])(?:" + "|".join(re.escape(kind) for kind in (*TYPES, "ssh-dss")) + r")\s+AAAA"
+    r"(?:^|[\s,\"])(?:" + "|".join(re.escape(kind) for kind in (*TYPES, *_REFUSED)) + r")\s+AAAA"
 )
 # The last is how OpenSSH's private keys begin, without the line that says so.
 _PRIVATE = re.compile(r"PRIVATE KEY|PuTTY-User-Key-File|SSH2 ENCRYPTED|b3BlbnNzaC1rZXktdjE")
@@ -63,6 +60,8 @@ def read_public_key(line: object) -> PublicKey:
     encoded, _, comment = rest.strip().partition(" ")
     if kind == "ssh-dss":
         raise StxMirrorError(f"is a DSA key, which is too weak: {MAKE_ONE}")
+    if kind in _REFUSED:
+        raise StxMirrorError(f"is an ECDSA key, which hardened hosts do not take: {MAKE_ONE}")
     if kind not in TYPES:
         raise StxMirrorError(_no_type(text))
     if _TYPE_WITHIN.search(comment):
@@ -101,14 +100,9 @@ def _check(kind: str, blob: bytes) -> None:
     if kind in _ED25519:
         # A security key's last field says for what it was made: "ssh:".
         whole = len(fields) == (3 if kind.startswith("sk-") else 2) and len(fields[1]) == 32
-    elif kind in _CURVES:
-        name, size = _CURVES[kind]
-        whole = (
-            len(fields) == (4 if kind.startswith("sk-") else 3)
-            and fields[1] == name
-            and len(fields[2]) == 1 + 2 * size
-            and fields[2][0] == 4
-        )
+    elif kind == _SK_ECDSA:
+        point = fields[2] if len(fields) == 4 else b""
+        whole = len(point) == 65 and point[0] == 4 and fields[1] == b"nistp256"
     else:
         whole = len(fields) == 3 and int.from_bytes(fields[1], "big") > 1
         if whole and (bits := int.from_bytes(fields[2], "big").bit_length()) < RSA_MIN_BITS:

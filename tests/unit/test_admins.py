@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 
 import pytest
@@ -58,9 +59,6 @@ def admin(line):
     [
         ("ed25519",),
         ("rsa", "-b", "3072"),
-        ("ecdsa", "-b", "256"),
-        ("ecdsa", "-b", "384"),
-        ("ecdsa", "-b", "521"),
     ],
 )
 def test_good_keys_are_read(make_key, options):
@@ -68,6 +66,27 @@ def test_good_keys_are_read(make_key, options):
     key = read_public_key((path.parent / f"{path.name}.pub").read_text())
     assert options[0] in key.kind
     assert key.comment == "a b"
+
+
+def sk(kind: str, *fields: bytes) -> str:
+    """The line of a hardware key, as `ssh-keygen -t ...-sk` writes it; that asks for the device."""
+    blob = b"".join(len(field).to_bytes(4, "big") + field for field in (kind.encode(), *fields))
+    return f"{kind} {base64.b64encode(blob).decode()} token"
+
+
+def test_hardware_keys_are_read():
+    ed25519, ecdsa = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"
+    assert read_public_key(sk(ed25519, b"x" * 32, b"ssh:")).kind == ed25519
+    assert read_public_key(sk(ecdsa, b"nistp256", b"\4" + b"x" * 64, b"ssh:")).kind == ecdsa
+    for line in (
+        sk(ed25519, b"x" * 31, b"ssh:"),
+        sk(ed25519, b"x" * 32),
+        sk(ecdsa, b"nistp256", b"\4" + b"x" * 63, b"ssh:"),
+        sk(ecdsa, b"nistp384", b"\4" + b"x" * 64, b"ssh:"),
+        sk(ecdsa, b"nistp256", b"ssh:"),
+    ):
+        with pytest.raises(StxMirrorError, match="damaged"):
+            read_public_key(line)
 
 
 @pytest.mark.parametrize("form", ["RFC4716", "PEM", "PKCS8"])
@@ -100,6 +119,9 @@ def test_weak_keys_are_refused_with_what_to_use(make_key, line):
         read_public_key((path.parent / f"{path.name}.pub").read_text())
     with pytest.raises(StxMirrorError, match="DSA"):
         read_public_key("ssh-dss AAAAB3NzaC1kc3M=")
+    path = make_key("ecdsa", "-b", "384")
+    with pytest.raises(StxMirrorError, match=r"ECDSA.*ssh-keygen -t ed25519"):
+        read_public_key((path.parent / f"{path.name}.pub").read_text())
     # Called another type than it is.
     with pytest.raises(StxMirrorError, match="another type"):
         read_public_key(line().replace("ssh-ed25519", "ssh-rsa", 1))
