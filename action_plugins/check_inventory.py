@@ -129,12 +129,18 @@ def _spec_files() -> list[Path]:
 
 
 def _options(path: Path) -> dict[str, Any]:
-    """Return the options of all entry points of a role; those of ``main`` win."""
+    """Return the options of all entry points of a role; those of ``main`` win.
+
+    What another entry point requires, its caller gives: only ``main`` asks the inventory.
+    """
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-    options: dict[str, Any] = {}
-    for name in sorted(entries, key=lambda entry: entry == "main"):
-        options.update(entries[name].get("options") or {})
-    return options
+    main = entries.get("main", {}).get("options") or {}
+    options = {
+        name: {**option, "required": False}
+        for entry in entries.values()
+        for name, option in (entry.get("options") or {}).items()
+    }
+    return {**options, **main}
 
 
 def _variable_files(base: Path) -> dict[Path, list[Path]]:
