@@ -121,6 +121,8 @@ class ActionModule(ActionBase):
         except AnsibleUndefinedVariable:
             # It stands on something that exists once the role runs; the role's own check sees it.
             return []
+        except AnsibleError as error:
+            found = [f"{name} cannot be worked out: {error.message}"]
         return [f"{place}: {problem}" for problem in found]
 
 

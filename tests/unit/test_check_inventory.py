@@ -80,6 +80,15 @@ def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
     assert "hunter2" not in found
 
 
+@pytest.fixture(scope="module")
+def demo_key(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An option that names the directory of the demo's key, which the demo makes."""
+    directory = tmp_path_factory.mktemp("demo")
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / "id_ed25519"]
+    subprocess.run(command, check=True)
+    return f"-edemo_ssh_dir={directory}"
+
+
 def _check(inventory: Path, *arguments: str) -> tuple[int, str]:
     """Run what provisioning begins with; it connects to no host."""
     done = subprocess.run(
@@ -97,11 +106,11 @@ def _check(inventory: Path, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("inventory", ["demo", "example"])
-def test_our_own_inventories_pass(inventory: str, tmp_path: Path) -> None:
+def test_our_own_inventories_pass(inventory: str, tmp_path: Path, demo_key: str) -> None:
     extra = tmp_path / "vault.yml"
     # What a site's vault would hold.
     extra.write_text("".join(f"{name}: secret\n" for name in _vault_names()), encoding="utf-8")
-    code, output = _check(PROJECT / "inventories" / inventory, "-e", f"@{extra}")
+    code, output = _check(PROJECT / "inventories" / inventory, "-e", f"@{extra}", demo_key)
     assert code == 0, output
 
 
@@ -114,7 +123,9 @@ def _vault_names() -> set[str]:
     return names
 
 
-def test_every_mistake_is_named_with_its_place_and_what_to_write(tmp_path: Path) -> None:
+def test_every_mistake_is_named_with_its_place_and_what_to_write(
+    tmp_path: Path, demo_key: str
+) -> None:
     inventory = tmp_path / "site"
     shutil.copytree(PROJECT / "inventories/demo", inventory)
     mistakes = inventory / "group_vars/build_hosts/mistakes.yml"
@@ -140,7 +151,7 @@ def test_every_mistake_is_named_with_its_place_and_what_to_write(tmp_path: Path)
         .replace("ansible_host: stx-demo-builder", "mirror_host_titel: x"),
         encoding="utf-8",
     )
-    code, output = _check(inventory, "-e", "streems=none")
+    code, output = _check(inventory, "-e", "streems=none", demo_key)
     assert code != 0
     for expected in (
         "mistakes.yml:1: nothing reads build_env_secure_loging: write build_env_secure_logging",
@@ -159,3 +170,10 @@ def test_every_mistake_is_named_with_its_place_and_what_to_write(tmp_path: Path)
     ):
         assert expected in output
     assert "TASK [Gathering Facts]" not in output
+
+
+def test_a_value_that_cannot_be_worked_out_is_named(tmp_path: Path) -> None:
+    code, output = _check(PROJECT / "inventories/demo", f"-edemo_ssh_dir={tmp_path}")
+    assert code != 0
+    assert "people.yml:3: users_admins cannot be worked out: " in output
+    assert "id_ed25519.pub" in output
