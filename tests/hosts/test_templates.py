@@ -142,7 +142,7 @@ def by_systemd_drop_in(file: Path) -> None:
 # What reads a template's file: by the end of the path, the first that fits.
 PROGRAMS = [
     ("sudoers.*", by_visudo),
-    (r".*sshd.*\.conf", by_sshd),
+    (r".*sshd.*(\.conf|_config)", by_sshd),
     (r".*nftables\.conf|.*\.nft", by_nft),
     (r".*nginx\.conf", by_nginx),
     (r".*logrotate.*", by_logrotate),
