@@ -106,6 +106,19 @@ def test_passwords_let_nobody_in(host, ssh):
     assert "Permission denied (publickey)" in answer.stderr
 
 
+def test_a_fault_in_another_file_stops_a_good_one(host):
+    """sshd would not start again with the whole, so the new file must not get into place."""
+    ask = (
+        "/usr/local/libexec/stx-mirror/check-sshd /etc/ssh/sshd_config.d/10-stx-mirror.conf 10.conf"
+    )
+    assert host.run(ask).rc == 0
+    host.check_output("echo 'Nonsense yes' >/etc/ssh/sshd_config.d/99-other.conf")
+    answer = host.run(ask)
+    host.check_output("rm /etc/ssh/sshd_config.d/99-other.conf")
+    assert answer.rc != 0
+    assert "Nonsense" in answer.stderr
+
+
 def test_other_accounts_stay_as_they_were(host):
     """The role adds; whom the admin made by hand is not its business."""
     assert "users" in host.user("untouched").groups
