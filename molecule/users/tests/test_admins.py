@@ -109,10 +109,25 @@ def left(host, ssh, ssh_command, play):
         "uid": host.user("gone").uid,
     }
     untouched = host.check_output("getent shadow untouched runner root; id untouched; id runner")
+    rehearsal = play("--check")
+    rehearsed = host.run("pgrep -u gone -fx 'sleep 86402'").rc
     run = play()
     after = host.check_output("getent shadow untouched runner root; id untouched; id runner")
-    yield {"before": before, "run": run, "master": master, "same": untouched == after}
+    yield {
+        "before": before,
+        "rehearsal": (rehearsal, rehearsed),
+        "run": run,
+        "master": master,
+        "same": untouched == after,
+    }
     master.kill()
+
+
+def test_a_rehearsal_takes_nobody_off(left):
+    """The nightly look for differences meets somebody who left before a person does."""
+    run, sleeps = left["rehearsal"]
+    assert run.returncode == 0, run.stdout
+    assert sleeps == 0
 
 
 def test_who_is_taken_off_loses_what_runs(host, left):
