@@ -1,0 +1,97 @@
+"""Module host_files, called as Ansible calls it."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+
+import pytest
+from module_call import call
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+def run(*files, check=False):
+    mine = [{"owner": ME, "group": GROUP, **file} for file in files]
+    return call("host_files", {"files": mine}, check=check)
+
+
+def mode(path):
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def test_writes_once_and_says_what(tmp_path):
+    path = tmp_path / "made" / "file.conf"
+    file = {"path": str(path), "content": "a\n", "mode": "0640"}
+    assert run(file)["paths"] == [str(path)]
+    assert (path.read_text(), mode(path)) == ("a\n", "0o640")
+    assert not run(file)["changed"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_check_mode_changes_nothing(tmp_path):
+    path = tmp_path / "made" / "file.conf"
+    assert run({"path": str(path), "content": "a\n"}, check=True)["changed"]
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "UMASK 077\n"),
+        ("UMASK\t\t022\n", "UMASK 077\n"),
+        (
+            "# UMASK is the mask of people\n#UMASK 022\n",
+            "# UMASK is the mask of people\nUMASK 077\n",
+        ),
+        ("UMASK 022\nOTHER 1\nUMASK 022\n", "UMASK 077\nOTHER 1\n"),
+        ("UMASK_OF_ROOT 022\n", "UMASK_OF_ROOT 022\nUMASK 077\n"),
+    ],
+)
+def test_settings_have_one_line_and_leave_the_rest(tmp_path, before, after):
+    path = tmp_path / "login.defs"
+    path.write_text(before)
+    file = {"path": str(path), "settings": {"UMASK": "077"}}
+    run(file)
+    assert path.read_text() == after
+    assert not run(file)["changed"]
+
+
+def test_nothing_is_written_if_one_file_is_refused(tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    reply = run(
+        {"path": str(good), "content": "x"},
+        {"path": str(bad), "content": "x", "validate": "/bin/false %s"},
+    )
+    assert reply["failed"]
+    assert str(bad) in reply["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_stricter_already_stays(tmp_path):
+    strict, open_ = tmp_path / "strict.log", tmp_path / "open.log"
+    for path, bits in ((strict, 0o600), (open_, 0o666)):
+        path.touch()
+        path.chmod(bits)
+    reply = run({"path": str(tmp_path / "*.log"), "state": "existing", "mode": "o-rwx,g-w"})
+    assert reply["paths"] == [str(open_)]
+    assert (mode(strict), mode(open_)) == ("0o600", "0o640")
+
+
+def test_what_is_missing_is_not_made_for_its_mode(tmp_path):
+    reply = run({"path": str(tmp_path / "none"), "state": "existing", "mode": "0600"})
+    assert not reply["changed"]
+
+
+def test_directories_and_removal(tmp_path):
+    path, old = tmp_path / "dir", tmp_path / "old"
+    old.touch()
+    run(
+        {"path": str(path), "state": "directory", "mode": "0750"},
+        {"path": str(old), "state": "absent"},
+    )
+    assert mode(path) == "0o750"
+    assert not old.exists()
