@@ -32,6 +32,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ansible import context
 from ansible.parsing.vault import VaultHelper
 from ansible.playbook.handler import Handler
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
@@ -58,6 +59,13 @@ def secret_lines(value, known=False):
     lines = {line.strip() for line in str(value).splitlines()}
     lines |= {json.dumps(line)[1:-1] for line in lines}
     return {line for line in lines if len(line) >= SHORTEST}
+
+
+def is_partial():
+    """Whether the command line left tasks out."""
+    given = context.CLIARGS
+    tags = set(given.get("tags") or ()) - {"all"}
+    return bool(tags or given.get("skip_tags") or given.get("start_at_task"))
 
 
 class Mask:
@@ -96,12 +104,20 @@ class CallbackModule(DefaultCallback):
         self._mask = Mask(self._display)
         self.changes = {}
         self.failures = {}
+        self.last_play = None
+        self.is_whole = False
+
+    def v2_playbook_on_start(self, playbook):
+        """Learn how far a whole comparison goes."""
+        self.last_play = playbook.get_plays()[-1].get_name()
+        super().v2_playbook_on_start(playbook)
 
     def v2_playbook_on_play_start(self, play):
         """Learn the secrets of the play's hosts before anything of it is shown."""
         manager = play.get_variable_manager()
         for host in manager._inventory.get_hosts():
             self._mask.learn(secret_lines(manager.get_vars(host=host, include_hostvars=False)))
+        self.is_whole = self.is_whole or play.get_name() == self.last_play
         super().v2_playbook_on_play_start(play)
 
     def v2_runner_on_ok(self, result):
@@ -135,6 +151,9 @@ class CallbackModule(DefaultCallback):
             # What a rescue made good again did not fail.
             bad = stats.failures.get(name) or stats.dark.get(name)
             failed = self.failures.get(name, ["a task"]) if bad else []
+            if not failed and not self.is_whole:
+                # Another host's failure ended the run: what is not looked at is not the same.
+                failed = ["(the run ended before all of it was played)"]
             hosts[name] = {"changes": self.changes.get(name, []), "failed": failed}
         self._say(hosts)
         path = self.get_option("result_file")
@@ -161,6 +180,7 @@ class CallbackModule(DefaultCallback):
         content = {
             "checked": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "verdict": "failed" if failed else "differs" if differs else "same",
+            "partial": is_partial(),
             "hosts": hosts,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

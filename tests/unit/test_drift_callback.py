@@ -88,12 +88,13 @@ def site(tmp_path):
     return tmp_path
 
 
-def compare(site, playbook=PLAYBOOK):
+def compare(site, playbook=PLAYBOOK, *options):
     (site / "play.yml").write_text(playbook.format(here=site))
     done = subprocess.run(
         [
             *(Path(sys.executable).parent / "ansible-playbook", "play.yml", "-i", "hosts"),
             *("--check", "--diff", "--vault-password-file", "password", "-vv"),
+            *options,
         ],
         cwd=site,
         check=False,
@@ -125,6 +126,15 @@ def test_what_would_change_is_listed_and_no_secret_is_shown(site):
         "one": {"changes": ["role | Write a secret with a diff"], "failed": []}
     }
     assert not (site / "out.txt").exists(), "a comparison changes nothing"
+    assert result["partial"] is False
+
+
+def test_a_part_is_known_as_one(site):
+    """Else a host would be told that nothing differs, by a run that looked at little."""
+    _, result = compare(site, PLAYBOOK, "--tags", "no_such_tag")
+    assert result["partial"] is True
+    _, result = compare(site, PLAYBOOK, "--skip-tags", "x")
+    assert result["partial"] is True
 
 
 def test_the_same_is_the_same(site):
@@ -143,3 +153,22 @@ def test_a_host_that_fails_is_not_the_same(site):
     assert "p4ss" not in done.stdout
     assert result["verdict"] == "failed"
     assert result["hosts"]["one"]["failed"] == ["role | Fail over a secret"]
+
+
+def test_a_host_that_another_one_s_failure_left_out_is_not_the_same(site):
+    """The checks before the first role stop all hosts as soon as one of them fails."""
+    (site / "hosts").write_text("[all]\none\ntwo\n[all:vars]\nansible_connection=local\n")
+    first = """
+- name: A check
+  hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: Fail on one
+      ansible.builtin.assert:
+        that: inventory_hostname != 'one'
+"""
+    _, result = compare(site, first + PLAYBOOK)
+    assert result["verdict"] == "failed"
+    assert result["hosts"]["one"]["failed"] == ["Fail on one"]
+    assert result["hosts"]["two"]["failed"] == ["(the run ended before all of it was played)"]
