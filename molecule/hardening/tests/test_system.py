@@ -1,0 +1,76 @@
+"""What a hardened system keeps people from, and what it must not keep builds from."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_audit_rules_are_whole_and_closed_last(host):
+    """What comes after the closing line would never be loaded."""
+    made = host.check_output("cat $(ls /etc/audit/rules.d/*.rules | sort)").splitlines()
+    rules = [line for line in made if line.startswith("-")]
+    assert rules[-1] == "-e 2"
+    assert host.run("augenrules --check").rc == 0
+    assert any("-F path=/usr/bin/sudo " in rule for rule in rules)
+
+
+def test_settings_of_the_network_are_in_force(host):
+    with host.sudo():
+        assert host.sysctl("net.ipv4.conf.all.rp_filter") == 1
+        assert host.sysctl("net.ipv6.conf.all.accept_redirects") == 0
+
+
+def test_nothing_dumps_its_memory(host):
+    limits = host.file("/etc/security/limits.d/90-hardening.conf").content_string
+    assert "* hard core 0" in limits
+
+
+def test_wrong_passwords_lock_an_account(host):
+    """As CIS wants it: before the password is looked at, and after it was wrong."""
+    stack = host.file("/etc/pam.d/common-auth").content_string
+    assert stack.index("preauth") < stack.index("pam_unix.so") < stack.index("authfail")
+    assert "nullok" not in stack
+
+
+def test_keys_of_accounts_without_a_password_go_on_working(host):
+    """An account that ages without a password would refuse its owner's key after a year."""
+    for line in host.check_output("cat /etc/shadow").splitlines():
+        name, password, _, _, most, _, inactive = line.split(":")[:7]
+        if not password.startswith("$"):
+            assert int(most or -1) in (-1, 99999), name
+            assert inactive == "", name
+
+
+def test_what_root_makes_through_sudo_others_can_read(host):
+    """Packages and programs that an admin's Ansible installs must be of use to services."""
+    made = host.run("su -s /bin/sh -c 'umask 077; sudo sh -c umask' alice 2>/dev/null")
+    assert host.run("visudo --check").rc == 0
+    if made.rc == 0:
+        assert made.stdout.strip() == "0022"
+
+
+@pytest.mark.parametrize("module", ["squashfs", "overlay", "loop", "isofs", "udf", "vfat", "tun"])
+def test_modules_that_builds_need_are_not_blocked(host, module):
+    blocked = host.check_output("cat /etc/modprobe.d/*.conf")
+    assert f"install {module} " not in blocked
+    assert f"blacklist {module}\n" not in blocked
+
+
+def test_builds_make_name_spaces(host):
+    """mock, sbuild and rootless containers begin with one."""
+    assert host.run("setpriv --reuid=nobody --clear-groups unshare --user true").rc == 0
+
+
+def test_a_changed_program_is_noticed(host):
+    """The nightly comparison names what was changed since it was accepted."""
+    for _ in range(90):
+        if host.run("systemctl is-active aide-accept").stdout.strip() != "activating":
+            break
+        host.run("sleep 1")
+    assert host.file("/var/lib/aide/aide.db").exists
+    host.check_output("touch /usr/local/sbin/stranger")
+    try:
+        said = host.run("aide --config=/etc/aide/aide.conf --limit=/usr/local --check").stdout
+    finally:
+        host.check_output("rm /usr/local/sbin/stranger")
+    assert "/usr/local/sbin/stranger" in said
