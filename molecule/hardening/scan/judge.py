@@ -125,8 +125,8 @@ def table() -> str:
     lines = [
         "# What the audits say",
         "",
-        "For who judges a hardened host: what programs that nobody here wrote find on a builder",
-        "and a mirror that role `hardening` has set up, and the reason for each rule that fails.",
+        "For who judges a hardened host: what programs that nobody here wrote find on a server",
+        "that role `hardening` has set up, and the reason for each rule that fails.",
         "This page is made from `molecule/hardening/scan/` (`waivers.yml`, `measured.yml`) by",
         "`judge.py table`; `judge.py scan` names rules that fail and are not here, and",
         "those that are here and pass.",
