@@ -29,6 +29,8 @@ def _stream(found: Mapping[str, Any], limits: Mapping[str, Any], now: float) -> 
     if status is None:
         if due is not None and not found["running"]:
             return Verdict("streams", ref, CRITICAL, f"never built, though due at {_shown(due)}")
+        if not found["schedule"]:
+            return Verdict("streams", ref, OK, "never built yet, and on demand only")
         return Verdict("streams", ref, UNKNOWN, "never built yet")
     attempt, good = status["last_attempt"], status["last_success"]
     good_seconds = now - parse_time(good["finished"]).timestamp() if good else None

@@ -228,6 +228,7 @@ FAILED = {"result": "fail", "failed_stage": "packages", "why": "no room"}
         ({**stream("2026-11-01T02:00:00Z", **FAILED), "schedule": None}, OK, "21 days ago: last"),
         ({**stream(), "status": None}, CRITICAL, "never built, though due"),
         ({**stream(), "status": None, "known_since": NOW}, UNKNOWN, "never built yet"),
+        ({**stream(), "status": None, "schedule": None}, OK, "on demand only"),
         # The schedule was changed after that hour.
         ({**stream(started="2026-11-21T02:00:00Z"), "known_since": NOW - 60}, OK, "good"),
         ({**stream(), "error": "cannot be read"}, UNKNOWN, "cannot be read"),
