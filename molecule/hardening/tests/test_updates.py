@@ -124,7 +124,7 @@ def test_past_the_deadline_an_update_waits_no_longer(builder, build):
 
 
 def test_a_restart_is_held_while_a_build_runs_and_comes_afterwards(builder, build):
-    """The host really restarts; its firewall and its journal are there again."""
+    """The host really restarts, and its firewall is there again."""
     builder.check_output("touch /run/reboot-required /run/before")
     builder.check_output(f"systemctl start {UNIT}")
     assert "waiting: a restart stx-build@master-sample.service" in journal(builder)
@@ -145,8 +145,8 @@ def test_a_restart_is_held_while_a_build_runs_and_comes_afterwards(builder, buil
         )
     )
     assert not builder.file(HOLD).exists
+    # What was logged before is gone: podman has the journal's directory in memory.
     assert "policy drop" in builder.check_output("nft list table inet filter")
-    assert "waiting: a restart" in builder.check_output(f"journalctl -u {UNIT}")
 
 
 def test_nothing_is_asked_of_root_s_mail_when_nothing_happens(builder):
