@@ -151,6 +151,9 @@ def scan(container: str, host: str) -> dict:
 
 def scan_all(containers: dict[str, str]) -> list[dict]:
     """Have containers judged, side by side; the keys say what each of them is."""
+    # Fetched once, before two would do it at once.
+    for version in {release(container) for container in containers.values()}:
+        content.data_stream(version)
     with ThreadPoolExecutor() as pool:
         return list(pool.map(scan, containers.values(), containers))
 
