@@ -1,10 +1,10 @@
 # Copyright the StarlingX build tools authors
 # SPDX-License-Identifier: Apache-2.0
-"""Action check_inventory: refuse variables that nothing reads, or of the wrong type."""
+"""Action check_inventory: refuse variables that nothing reads, or whose values cannot be meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 try:
-    from stxmirror import variables
+    from stxmirror import admins, networks, streams, variables
+    from stxmirror.errors import StxMirrorError
 except ImportError as problem:
     MISSING = str(problem)
 else:
@@ -57,6 +58,7 @@ class ActionModule(ActionBase):
             if problem:
                 problems.append(f"{place}: {problem}")
         problems += self._values(task_vars, arguments, specs, known, places)
+        problems += self._meanings(task_vars, arguments["roles"], places, problems)
         if problems:
             result["failed"] = True
             result["msg"] = "\n".join(
@@ -113,6 +115,30 @@ class ActionModule(ActionBase):
                 if name in known:
                     yield from self._value(name, value, known[name], places.get(name, holder))
 
+    def _meanings(
+        self,
+        task_vars: Mapping[str, Any],
+        roles: list[str],
+        places: Mapping[str, str],
+        problems: list[str],
+    ) -> list[str]:
+        """Judge what a type cannot say, of values whose type is right."""
+        found = []
+        for name, (readers, judge) in _MEANINGS.items():
+            wrong = any(problem.startswith(f"{places.get(name)}: ") for problem in problems)
+            if name not in places or name not in task_vars or wrong or not readers & {*roles}:
+                continue
+            try:
+                said = judge(self._templar.template(task_vars[name]), self._switch(task_vars))
+            except AnsibleError:
+                # It stands on what exists later; the role's own check sees it.
+                continue
+            found += [f"{places[name]}: {name}: {problem}" for problem in said]
+        return found
+
+    def _switch(self, task_vars: Mapping[str, Any]) -> Callable[[str, bool], bool]:
+        return lambda name, default: bool(self._templar.template(task_vars.get(name, default)))
+
     def _value(self, name: str, value: Any, option: Mapping[str, Any], place: str) -> list[str]:
         try:
             rendered = self._templar.template(value)
@@ -124,6 +150,30 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             found = [f"{name} cannot be worked out: {error.message}"]
         return [f"{place}: {problem}" for problem in found]
+
+
+def _network_problems(value: Any, switch: Callable[[str, bool], bool]) -> list[str]:
+    if not switch("hardening_firewall_enabled", True):
+        return []
+    return networks.network_problems(
+        value, everybody=switch("hardening_admin_networks_open", False)
+    )
+
+
+def _stream_problems(value: Any, _switch: Callable[[str, bool], bool]) -> list[str]:
+    try:
+        streams.check_streams(value)
+    except StxMirrorError as problem:
+        return [str(problem)]
+    return []
+
+
+# What is wrong with a value as a whole, and the roles that would say so once they are on the host.
+_MEANINGS: dict[str, tuple[set[str], Callable[[Any, Callable[[str, bool], bool]], list[str]]]] = {
+    "users_admins": ({"users"}, lambda value, _switch: admins.admin_problems(value)),
+    "hardening_admin_networks": ({"hardening"}, _network_problems),
+    "streams": ({"scheduler", "mirror_host"}, _stream_problems),
+}
 
 
 def _spec_files() -> list[Path]:

@@ -18,6 +18,8 @@ description:
     boolean and no number, because Ansible would not make it one.
   - A directory or file in C(group_vars) or C(host_vars) whose name is no group or host is refused,
     because Ansible never reads it.
+  - The list of admins, the networks that they come from and the streams are judged as a whole, by
+    the same code as the roles use once they are on the host.
   - All problems are reported together, each with file and line.
 options:
   roles:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stxmirror import variables
+from stxmirror import networks, variables
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = {"users", "build_env", "build_session"}
@@ -177,3 +177,64 @@ def test_a_value_that_cannot_be_worked_out_is_named(tmp_path: Path) -> None:
     assert code != 0
     assert "people.yml:3: users_admins cannot be worked out: " in output
     assert "id_ed25519.pub" in output
+
+
+def test_what_a_type_cannot_say_is_judged_before_a_host_is_asked(
+    tmp_path: Path, demo_key: str
+) -> None:
+    inventory = tmp_path / "site"
+    shutil.copytree(PROJECT / "inventories/demo", inventory)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP5+4q4lXr76uR86JiFaD43VCEzp5rPk1PvKKVt30hns anna"
+    everybody = inventory / "group_vars/all"
+    (everybody / "people.yml").write_text(
+        "---\nusers_admins:\n"
+        f"  - {{name: anna, full_name: Anna, keys: [{key}], teams: [build]}}\n"
+        f"  - {{name: anna, full_name: Anna, keys: [{key}], teams: [build]}}\n"
+        "  - name: ben\n    full_name: Ben\n    teams: [security]\n    keys:\n"
+        "      - '-----BEGIN OPENSSH PRIVATE KEY----- b3BlbnNzaC1rZXktdjE-its-secret'\n",
+        encoding="utf-8",
+    )
+    (everybody / "hardening.yml").write_text(
+        'hardening_admin_networks: ["0.0.0.0/0"]\n', encoding="utf-8"
+    )
+    (everybody / "streams.yml").write_text(
+        "---\nstreams:\n  - {name: master, match: master, profil: sample}\n", encoding="utf-8"
+    )
+    code, output = _check(inventory, demo_key)
+    assert code != 0
+    for expected in (
+        "people.yml:2: users_admins: anna is listed twice: put all keys and teams into one entry",
+        "people.yml:2: users_admins: ben: key 1 is a private key: take it out",
+        "hardening.yml:1: hardening_admin_networks: 0.0.0.0/0 is everybody",
+        "or say hardening_admin_networks_open: true",
+        "streams.yml:2: streams: the streams have ",
+    ):
+        assert expected in output
+    assert "its-secret" not in output
+
+    (everybody / "hardening.yml").write_text(
+        'hardening_admin_networks: ["0.0.0.0/0"]\nhardening_admin_networks_open: true\n',
+        encoding="utf-8",
+    )
+    assert "is everybody" not in _check(inventory, demo_key)[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (["192.0.2.0/28", "2001:db8::/64", "198.51.100.7"], ""),
+        (["10.0.0.0/0"], "0.0.0.0/0 is everybody"),
+        (["0.0.0.0/1", "128.0.0.0/1"], "0.0.0.0/0 is everybody"),
+        (["192.0.2.0/28", "::/0"], "::/0 is everybody"),
+        (["build.example.org"], "'build.example.org' is no network: write it as 192.0.2.0/28"),
+        (["192.0.2.0/33"], "'192.0.2.0/33' is no network"),
+        ([], "no admin could reach the host"),
+    ],
+)
+def test_networks_of_admins_leave_somebody_out(given: list[str], problem: str) -> None:
+    found = networks.network_problems(given)
+    assert [text[: len(problem)] for text in found] == ([problem] if problem else [])
+
+
+def test_everybody_may_be_meant() -> None:
+    assert networks.network_problems(["0.0.0.0/0", "::/0"], everybody=True) == []
