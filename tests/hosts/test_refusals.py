@@ -52,6 +52,7 @@ def test_a_host_that_is_too_small(said):
     assert "needs 100000 and 0" in words
     assert "build_env_needs" in words
     assert "build_env_size_check: warn" in words
+    assert "group_vars/build_hosts/build_env.yml" in words
     assert "needs 0 and 1000000" in said["a disk that is too small"]
 
 
@@ -59,4 +60,4 @@ def test_a_size_that_was_let_pass_stops_nothing(said):
     """What comes after it is checked all the same."""
     words = said["a size that was let pass"]
     assert "no-such-package" in words
-    assert "build_env_extra_packages" in words
+    assert "build_env_extra_packages (the inventory's group_vars/build_hosts), or " in words
