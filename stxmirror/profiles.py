@@ -22,7 +22,7 @@ _STAGE_KEYS = {
     *("name", "command", "chdir", "environment", "time_limit", "retries", "yields"),
     *("on_failure", "missing", "log_files", "carries_id"),
 }
-_ISO_KEYS = {"from", "memory_mb", "disk_gb", "markers", "time_limit"}
+_ISO_KEYS = {"from", "memory_mb", "disk_gb", "markers", "failure_markers", "time_limit"}
 _MARKERS = ("boot", "install", "installed")
 
 
@@ -191,11 +191,16 @@ def _iso(iso: Any, roots: Sequence[str], found: list[str]) -> dict[str, Any] | N
         markers = {}
     elif not all(isinstance(text, str) and text for text in markers.values()):
         found.append("`iso`: a marker is empty or not text")
+    failures = _list(iso.get("failure_markers", []), "`iso`: `failure_markers`", found)
+    if not all(isinstance(text, str) and text for text in failures):
+        # An empty one would be in every line.
+        found.append("`iso`: one of `failure_markers` is empty or not text")
     return {
         "from": _glob(iso.get("from"), "`iso`", roots, found),
         "memory_mb": _positive(iso, "memory_mb", "`iso`", found),
         "disk_gb": _positive(iso, "disk_gb", "`iso`", found),
         "markers": {str(key): str(text) for key, text in markers.items()},
+        "failure_markers": [str(text) for text in failures],
         "time_limit": _positive(iso, "time_limit", "`iso`", found),
     }
 

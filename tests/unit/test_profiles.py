@@ -39,8 +39,14 @@ ISO = {
     "memory_mb": 1024,
     "disk_gb": 2,
     "markers": {"boot": "a", "install": "b", "installed": "c"},
+    "failure_markers": ["SAMPLE: FAILED"],
     "time_limit": 300,
 }
+
+
+def test_a_product_without_words_for_a_failure_has_none():
+    without = {key: value for key, value in ISO.items() if key != "failure_markers"}
+    assert check_profile(profile(iso=without))["iso"]["failure_markers"] == []
 
 
 def test_reports_are_files_of_the_workspace():
@@ -157,6 +163,8 @@ def test_a_mistake_in_a_stage_is_named(stage_changes, said):
         ({"iso": {**ISO, "memory_mb": 0}}, "`memory_mb`"),
         ({"iso": {**ISO, "markers": {"boot": "a"}}}, "`markers`"),
         ({"iso": {**ISO, "markers": {**ISO["markers"], "boot": ""}}}, "a marker"),
+        ({"iso": {**ISO, "failure_markers": "FAILED"}}, "`failure_markers` is not a list"),
+        ({"iso": {**ISO, "failure_markers": [""]}}, "one of `failure_markers` is empty"),
         ({"iso": {**ISO, "cpus": 2}}, "`cpus` is not known"),
     ],
 )
