@@ -108,12 +108,10 @@ def test_secret_key_is_not_in_what_is_offered(host):
 
 
 def test_signing_says_how_when_asked_for_more(host):
-    done = as_user(host, "orchestrator", f"sudo -n -u signer {SIGN} --export-secret-keys x")
-    assert done.rc == 2
-    assert done.stdout == ""
-    done = as_user(host, "orchestrator", f"sudo -n -u signer {SIGN} --export-secret-keys")
-    assert done.rc != 0
-    assert done.stdout == ""
+    for more in ("--export-secret-keys", "--export-secret-keys x", "/var/lib/stx-signer/.bashrc"):
+        done = as_user(host, "orchestrator", f"sudo -n -u signer {SIGN} {more} </dev/null")
+        assert (done.rc, done.stdout) == (2, ""), more
+        assert "usage: sign <FILE" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["publish", "prune"])
