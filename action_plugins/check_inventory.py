@@ -22,6 +22,9 @@ except ImportError as problem:
 else:
     MISSING = ""
 
+# Returns the value of a variable, or what is given where it is not set.
+_Look = Callable[[str, Any], Any]
+
 _ROLES = Path(__file__).resolve().parent.parent / "roles"
 _COMMAND_LINE = "the command line (-e)"
 _YAML = frozenset({".yml", ".yaml", ".json", ""})
@@ -129,15 +132,15 @@ class ActionModule(ActionBase):
             if name not in places or name not in task_vars or wrong or not readers & {*roles}:
                 continue
             try:
-                said = judge(self._templar.template(task_vars[name]), self._switch(task_vars))
+                said = judge(self._templar.template(task_vars[name]), self._look(task_vars))
             except AnsibleError:
                 # It stands on what exists later; the role's own check sees it.
                 continue
             found += [f"{places[name]}: {name}: {problem}" for problem in said]
         return found
 
-    def _switch(self, task_vars: Mapping[str, Any]) -> Callable[[str, bool], bool]:
-        return lambda name, default: bool(self._templar.template(task_vars.get(name, default)))
+    def _look(self, task_vars: Mapping[str, Any]) -> _Look:
+        return lambda name, default: self._templar.template(task_vars.get(name, default))
 
     def _value(self, name: str, value: Any, option: Mapping[str, Any], place: str) -> list[str]:
         try:
@@ -152,15 +155,31 @@ class ActionModule(ActionBase):
         return [f"{place}: {problem}" for problem in found]
 
 
-def _network_problems(value: Any, switch: Callable[[str, bool], bool]) -> list[str]:
-    if not switch("hardening_firewall_enabled", True):
+def _network_problems(value: Any, look: _Look) -> list[str]:
+    if not look("hardening_firewall_enabled", True):
         return []
-    return networks.network_problems(
-        value, everybody=switch("hardening_admin_networks_open", False)
-    )
+    return networks.network_problems(value, everybody=look("hardening_admin_networks_open", False))
 
 
-def _stream_problems(value: Any, _switch: Callable[[str, bool], bool]) -> list[str]:
+def _mirror_problems(value: Mapping[str, Any], look: _Look) -> list[str]:
+    """Say now what a build would learn at its end."""
+    if "publish_host" not in value:
+        return ["lacks publish_host: write the mirror's name as build_env_mirrors has it"]
+    host, port = value["publish_host"], value.get("publish_port", 22)
+    if not host or "publish_known_hosts" in value:
+        return []
+    name = host if port == 22 else f"[{host}]:{port}"
+    known = [mirror.get("name") for mirror in look("build_env_mirrors", [])]
+    if name in known:
+        return []
+    return [
+        f"publish_host is {host}, and build_env_mirrors has no {name}, so that publishing would be "
+        f"refused: write one of {', '.join(map(str, known)) or '(it is empty)'}, or add an entry "
+        "with that name there"
+    ]
+
+
+def _stream_problems(value: Any, _look: _Look) -> list[str]:
     try:
         streams.check_streams(value)
     except StxMirrorError as problem:
@@ -169,9 +188,10 @@ def _stream_problems(value: Any, _switch: Callable[[str, bool], bool]) -> list[s
 
 
 # What is wrong with a value as a whole, and the roles that would say so once they are on the host.
-_MEANINGS: dict[str, tuple[set[str], Callable[[Any, Callable[[str, bool], bool]], list[str]]]] = {
-    "users_admins": ({"users"}, lambda value, _switch: admins.admin_problems(value)),
+_MEANINGS: dict[str, tuple[set[str], Callable[[Any, _Look], list[str]]]] = {
+    "users_admins": ({"users"}, lambda value, _look: admins.admin_problems(value)),
     "hardening_admin_networks": ({"hardening"}, _network_problems),
+    "scheduler_variables": ({"scheduler"}, _mirror_problems),
     "streams": ({"scheduler", "mirror_host"}, _stream_problems),
 }
 

@@ -61,3 +61,13 @@ def test_a_size_that_was_let_pass_stops_nothing(said):
     words = said["a size that was let pass"]
     assert "no-such-package" in words
     assert "build_env_extra_packages (the inventory's group_vars/build_hosts), or " in words
+
+
+def test_a_build_whose_mirror_is_unknown_does_not_begin(said):
+    words = said["a mirror that the build host does not know"]
+    assert "knows no mirror miror.example.com" in words
+    assert "publish_host in scheduler_variables (group_vars/build_hosts/scheduler.yml)" in words
+    assert "build_env_mirrors" in words
+    assert said["a mirror that it knows"] == ""
+    assert said["a mirror that it knows at that port"] == ""
+    assert "knows no mirror other" in said["a mirror that it knows at another port"]

@@ -197,6 +197,9 @@ def test_what_a_type_cannot_say_is_judged_before_a_host_is_asked(
     (everybody / "hardening.yml").write_text(
         'hardening_admin_networks: ["0.0.0.0/0"]\n', encoding="utf-8"
     )
+    (inventory / "group_vars/build_hosts/scheduler.yml").write_text(
+        "---\nscheduler_variables: {publish_host: mirror, publish_port: 2222}\n", encoding="utf-8"
+    )
     (everybody / "streams.yml").write_text(
         "---\nstreams:\n  - {name: master, match: master, profil: sample}\n", encoding="utf-8"
     )
@@ -208,6 +211,8 @@ def test_what_a_type_cannot_say_is_judged_before_a_host_is_asked(
         "hardening.yml:1: hardening_admin_networks: 0.0.0.0/0 is everybody",
         "or say hardening_admin_networks_open: true",
         "streams.yml:2: streams: the streams have ",
+        "scheduler.yml:2: scheduler_variables: publish_host is mirror, and build_env_mirrors has "
+        "no [mirror]:2222, so that publishing would be refused: write one of mirror, or add",
     ):
         assert expected in output
     assert "its-secret" not in output
