@@ -31,6 +31,7 @@ def render(
     rules: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
     now: datetime,
+    fingerprints: Sequence[str] = (),
 ) -> bytes:
     """Return the front page."""
     title, prefix = str(config["title"]), str(config["prefix"])
@@ -44,7 +45,7 @@ def render(
     body = [
         _hero(offered, directories, title, now),
         _streams(directories, rules, now),
-        _verify(offered, prefix) if offered else None,
+        _verify(offered, prefix, fingerprints) if offered else None,
         _packages(offered, directories, prefix),
         _recent(directories, now),
     ]
@@ -226,7 +227,7 @@ def _since(newest: Build, now: datetime) -> Markup:
     )
 
 
-def _verify(offered: Directory, prefix: str) -> Markup | None:
+def _verify(offered: Directory, prefix: str, fingerprints: Sequence[str]) -> Markup | None:
     build = offered.latest
     if build is None:
         return None
@@ -247,6 +248,7 @@ def _verify(offered: Directory, prefix: str) -> Markup | None:
             ),
             parts.listing(parts.verify_commands(build, prefix), "Commands to fetch and verify"),
             parts.host_hint(),
+            parts.fingerprints(fingerprints),
         ],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stxmirror.layout import safe_relative_path
@@ -163,6 +163,32 @@ def verify_commands(build: Build, prefix: str) -> str:
         "gpg --verify SHA256SUMS.asc SHA256SUMS\n"
         "sha256sum -c --ignore-missing SHA256SUMS\n"
     )
+
+
+def fingerprints(found: Sequence[str]) -> list[Markup]:
+    """Return what the signing keys are recognized by, and why that is not enough here."""
+    if not found:
+        return []
+    return [
+        *(
+            element(
+                "p",
+                {"class": "checksum"},
+                element("span", {"class": "label"}, "Fingerprint of the key"),
+                " ",
+                element("code", None, text),
+            )
+            for text in found
+        ),
+        element(
+            "p",
+            {"class": "hint"},
+            "gpg has to say ",
+            element("code", None, "Good signature"),
+            " and the same fingerprint. Whoever could change this mirror could change this page: "
+            "compare it once with a fingerprint that you have from somewhere else.",
+        ),
+    ]
 
 
 def repository_file(directory: str, build: str, name: str, prefix: str) -> str:

@@ -26,17 +26,20 @@ def render(
     aliases: Mapping[str, Mapping[str, str]],
     config: Mapping[str, Any],
     now: datetime,
+    *,
+    fingerprints: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """Return every page, ``{path below the mirror's root: bytes}``.
 
     ``builds`` are what the mirror knows of each build, with its build.json as ``record``; ``rules``
     those of the mirror's configuration; ``aliases`` ``{directory: {"latest_build": build-date}}``;
-    of ``config`` the ``title`` and the ``prefix`` count; ``now`` is what ages are reckoned from.
+    of ``config`` the ``title`` and the ``prefix`` count; ``now`` is what ages are reckoned from;
+    ``fingerprints`` those of the signing keys.
     """
     directories = read(builds, rules, aliases)
     made = {
-        "index.html": page_index.render(directories, rules, config, now),
-        "builds.json": _for_programs(directories, rules, config, now),
+        "index.html": page_index.render(directories, rules, config, now, fingerprints),
+        "builds.json": _for_programs(directories, rules, config, now, fingerprints),
         **{f"assets/{name}": _asset(name) for name in ASSETS},
     }
     known = frozenset(build.path for directory in directories for build in directory.builds)
@@ -59,6 +62,7 @@ def _for_programs(
     rules: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
     now: datetime,
+    fingerprints: Sequence[str],
 ) -> bytes:
     """Return builds.json; its schema is schemas/builds-1.schema.json."""
     by_path = {directory.path: directory for directory in directories}
@@ -67,6 +71,7 @@ def _for_programs(
         "title": config["title"],
         "generated": stamp_of(now),
         "signing_key": SIGNING_KEY,
+        "signing_key_fingerprints": [text.replace(" ", "") for text in fingerprints],
         "streams": [
             {
                 "stream": rule["stream"],

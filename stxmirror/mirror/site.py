@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stxmirror.layout import RESERVED_NAMES
-from stxmirror.mirror import aliases, fs, pages
+from stxmirror.mirror import aliases, fs, openpgp, pages
 from stxmirror.mirror.store import Store, remove_empty_parents
 
 # Only below this one are pages removed: `assets/` also holds what the provisioning put there.
@@ -24,6 +24,7 @@ def write(store: Store, entries: Mapping[str, Mapping[str, Any]]) -> None:
         aliases.current(store, (build_id.rpartition("/")[0] for build_id in entries)),
         store.config.raw,
         store.now,
+        fingerprints=_fingerprints(store),
     )
     for path, data in sorted(made.items()):
         if path.split("/")[0] not in RESERVED_NAMES:
@@ -39,6 +40,15 @@ def write(store: Store, entries: Mapping[str, Mapping[str, Any]]) -> None:
             (public / page).unlink()
             remove_empty_parents((public / page).parent, public)
     store.clear_stale()
+
+
+def _fingerprints(store: Store) -> list[str]:
+    """Return the fingerprints of the keys that this mirror offers to readers."""
+    try:
+        text = (store.config.public / pages.SIGNING_KEY).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return []
+    return openpgp.fingerprints(text)
 
 
 def _with_record(store: Store, entry: Mapping[str, Any]) -> dict[str, Any] | None:
