@@ -35,6 +35,7 @@ options:
         description:
           - Lines of a name and a value that the file shall have; the rest of it stays. A line with
             the name, also one that is commented out, is changed; if there is none, one is added.
+          - Where the value is null, a line with the name is taken away.
         type: dict
       separator:
         description: What lies between name and value in O(files[].settings).
@@ -112,9 +113,12 @@ def with_settings(text: str, settings: dict, separator: str) -> str:
     lines = text.splitlines()
     for name, value in settings.items():
         wanted = f"{name}{separator}{value}"
-        named = re.compile(rf"\s*{re.escape(name)}(\s|\s*=|$)")
-        mentioned = re.compile(rf"\s*#?\s*{re.escape(name)}(\s*=|\s+\S+\s*$|\s*$)")
+        named = re.compile(rf"\s*{re.escape(name)}(\s|\s*[=:]|$)")
+        mentioned = re.compile(rf"\s*#?\s*{re.escape(name)}(\s*[=:]|\s+\S+\s*$|\s*$)")
         places = [index for index, line in enumerate(lines) if named.match(line)]
+        if value is None:
+            lines = [line for index, line in enumerate(lines) if index not in places]
+            continue
         places = places or [index for index, line in enumerate(lines) if mentioned.match(line)][:1]
         if places:
             lines[places[0]] = wanted

@@ -38,6 +38,19 @@ def test_check_mode_changes_nothing(tmp_path):
     assert not path.parent.exists()
 
 
+def test_a_setting_of_null_takes_its_line_away(tmp_path):
+    path = tmp_path / "aliases"
+    path.write_text("root: somebody\npostmaster: me, you\nnobody: nobody\n")
+    file = {
+        "path": str(path),
+        "settings": {"postmaster": "root", "mirror": "root", "root": None},
+        "separator": ": ",
+    }
+    run(file)
+    assert path.read_text() == "postmaster: root\nnobody: nobody\nmirror: root\n"
+    assert not run(file)["changed"]
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
