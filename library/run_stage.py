@@ -127,7 +127,6 @@ excerpt:
 """
 
 import contextlib
-import ctypes
 import os
 import pwd
 import resource
@@ -139,18 +138,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
+from ansible.module_utils.process_tree import bequeath_to_me, die_with_parent, end_tree, reap
 
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 EXCERPT_LINES = 30
 EXCERPT_BYTES = 64 * 1024
 EXCERPT_WIDTH = 500
-# How long what a stage leaves behind has to tidy up after SIGTERM.
-GRACE_SECONDS = 10.0
-# How long SIGKILL is repeated against what keeps forking, before the rest is reported instead.
-KILL_SECONDS = 10.0
 # Between two attempts: what is worth a retry is a network that was away for a moment.
 RETRY_PAUSE_SECONDS = 5.0
 
@@ -161,83 +154,9 @@ class Ended(Exception):
     """This process was told to end while a stage was running."""
 
 
-def prctl(option: int, value: int) -> bool:
-    """Call prctl(2); False where the kernel or the C library does not have it."""
-    try:
-        return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
-    except (AttributeError, OSError):
-        return False
-
-
 def utc(seconds: float) -> str:
     """Return a time since the epoch as build records write it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def descendants(root: int) -> list[int]:
-    """Return the ids of all processes below ``root``, zombies left out, from /proc."""
-    parents: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - only names are wanted
-        if not entry.isdigit():
-            continue
-        try:
-            # The name in parentheses may itself contain blanks and parentheses.
-            fields = Path("/proc", entry, "stat").read_text(errors="replace").rpartition(")")[2]
-        except OSError:
-            continue
-        state, parent = fields.split()[:2]
-        if state != "Z":
-            parents.setdefault(int(parent), []).append(int(entry))
-    found: list[int] = []
-    wanted = [root]
-    while wanted:
-        children = parents.get(wanted.pop(), [])
-        found += children
-        wanted += children
-    return found
-
-
-def reap() -> dict[int, int]:
-    """Collect every child that has ended: process id -> wait status."""
-    statuses: dict[int, int] = {}
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return statuses
-        if pid == 0:
-            return statuses
-        statuses[pid] = status
-
-
-def send(pids: list[int], number: int) -> None:
-    """Send a signal to each process that still exists and may be signalled."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-
-
-def end_tree() -> list[int]:
-    """End every descendant of this process; return the ids of those that could not be ended.
-
-    Orphans come to this process (it is their subreaper), so "descendant" misses nobody who
-    did not change user.
-    """
-    me = os.getpid()
-    send(descendants(me), signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_SECONDS
-    while descendants(me) and time.monotonic() < deadline:
-        time.sleep(0.02)
-        reap()
-    deadline = time.monotonic() + KILL_SECONDS
-    left = descendants(me)
-    while left and time.monotonic() < deadline:
-        send(left, signal.SIGKILL)
-        time.sleep(0.02)
-        reap()
-        left = descendants(me)
-    reap()
-    return left
 
 
 def excerpt(log: Path, offset: int) -> list[str]:
@@ -325,7 +244,7 @@ class Stage:
         def prepare() -> None:
             # Signals are blocked here so that they can be waited for; the stage gets them.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD, *ENDING_SIGNALS])
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            die_with_parent()
             os.umask(0o022)
 
         with self.log.open("ab") as output:
@@ -427,7 +346,7 @@ def main() -> None:
         log = Path(params["log"])
         if not log.parent.is_dir():
             module.fail_json(msg=f"the directory of the log {log} does not exist: make it first")
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        bequeath_to_me()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, *ENDING_SIGNALS])
         try:
             verdict = Stage(params).run()

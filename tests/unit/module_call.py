@@ -21,20 +21,25 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
+def command(name: str, arguments: dict[str, Any]) -> list[str]:
+    """Return the command line that runs module ``name`` with ``arguments``."""
+    return [
+        sys.executable,
+        "-c",
+        _START,
+        str(PROJECT / "library" / f"{name}.py"),
+        json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        str(PROJECT / "module_utils"),
+    ]
+
+
 def call(
     name: str, arguments: dict[str, Any], check: bool = False, environment: dict | None = None
 ) -> dict[str, Any]:
     """Return what module ``name`` replies to ``arguments``; ``failed`` is always there."""
     told = {**arguments, "_ansible_check_mode": check}
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            _START,
-            str(PROJECT / "library" / f"{name}.py"),
-            json.dumps({"ANSIBLE_MODULE_ARGS": told}),
-            str(PROJECT / "module_utils"),
-        ],
+        command(name, told),
         capture_output=True,
         text=True,
         timeout=300,

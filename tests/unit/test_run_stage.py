@@ -6,13 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-MODULE = Path(__file__).resolve().parents[2] / "library" / "run_stage.py"
+from module_call import command
 
 
 def start(tmp_path: Path, script: str, **arguments) -> subprocess.Popen[str]:
@@ -28,16 +26,13 @@ def start(tmp_path: Path, script: str, **arguments) -> subprocess.Popen[str]:
         **arguments,
     }
     process = subprocess.Popen(
-        [sys.executable, str(MODULE)],
-        stdin=subprocess.PIPE,
+        command("run_stage", given),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "LEAKED": "yes"},
     )
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": given}))
-    process.stdin.close()
-    process.stdin = None
     return process
 
 
