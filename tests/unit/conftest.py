@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -140,3 +141,20 @@ def template():
         return templar.template(trust_as_template("{{ " + expression + " }}"))
 
     return render
+
+
+@pytest.fixture
+def paths(tmp_path, make_stream):
+    """A build host with three streams, whose unit is started and asked for by small scripts."""
+    from stxmirror.controller.paths import Paths
+
+    paths = Paths(etc=tmp_path / "etc", state=tmp_path / "state", build_unit=Path("build-unit"))
+    variables = paths.inventory / "group_vars" / "all"
+    variables.mkdir(parents=True)
+    entries = [
+        make_stream(),
+        make_stream(name="feature", match="f/*", time_limit=600),
+        make_stream(name="old", match="r/1.0", retired=True),
+    ]
+    (variables / "streams.yml").write_text(yaml.safe_dump({"streams": entries}))
+    return paths

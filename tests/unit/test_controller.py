@@ -1,40 +1,18 @@
-"""``stx-mirror``: its command line, its requests, its files, its verdicts."""
+"""``stx-mirror``: its command line and its requests."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
-import yaml
+from build_host import ID, NOW, record
 
-from stxmirror.controller import cli, client, state, verdict
+from stxmirror.controller import cli, client, state
 from stxmirror.controller.inventory import load_streams, stage_names
-from stxmirror.controller.paths import Paths
 from stxmirror.controller.request import Request
-from stxmirror.controller.show import status_lines
 from stxmirror.errors import StxMirrorError
-
-NOW = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
-ID = "master/sample/20261101T020000Z"
-
-
-@pytest.fixture
-def paths(tmp_path, make_stream):
-    """A build host whose unit is started and asked for by small scripts."""
-    paths = Paths(etc=tmp_path / "etc", state=tmp_path / "state", build_unit=Path("build-unit"))
-    variables = paths.inventory / "group_vars" / "all"
-    variables.mkdir(parents=True)
-    entries = [
-        make_stream(),
-        make_stream(name="feature", match="f/*", time_limit=600),
-        make_stream(name="old", match="r/1.0", retired=True),
-    ]
-    (variables / "streams.yml").write_text(yaml.safe_dump({"streams": entries}))
-    return paths
 
 
 @pytest.fixture
@@ -250,12 +228,6 @@ def test_following_shows_what_comes_until_the_unit_is_gone(paths, tmp_path, caps
     assert (code, output) == (0, "first\nlast\n")
 
 
-def record(paths, make_record, **changes):
-    made = {**make_record, "id": ID, "result": "fail", "failed_stage": "packages", **changes}
-    state.write_json(state.record_path(paths, made["id"]), made)
-    return made
-
-
 @pytest.mark.usefixtures("host")
 def test_resuming_names_what_can_be_resumed(paths, good_record, capsys, monkeypatch):
     record(paths, good_record)
@@ -326,142 +298,3 @@ def test_a_request_that_is_none_is_refused(text):
 def test_a_request_that_makes_no_sense_is_refused(changes):
     with pytest.raises(StxMirrorError):
         Request.make(NOW, **{"verb": "build", "ref": "master", "reason": "x", **changes})
-
-
-def test_what_a_killed_build_left_is_closed_and_nothing_else(paths, good_record):
-    record(paths, good_record)
-    killed = {**good_record, "id": "master/sample/20261102T020000Z", "result": "fail"}
-    killed.update(finished=None, failed_stage=None, started="2026-11-02T02:00:00Z")
-    state.write_json(state.record_path(paths, killed["id"]), killed)
-    other = {**killed, "id": "master/sample/flock/20261102T020000Z", "layer": "flock"}
-    state.write_json(state.record_path(paths, other["id"]), other)
-    when = datetime(2026, 11, 2, 3, 0, 0, tzinfo=timezone.utc)
-    closed = state.close_unfinished(
-        paths, "master/sample", why="it was killed", stage="iso", now=when
-    )
-    assert closed == [killed["id"]]
-    after = state.read_record(paths, killed["id"])
-    assert after["finished"] == "2026-11-02T03:00:00Z"
-    assert (after["result"], after["failed_stage"]) == ("fail", "iso")
-    assert after["excerpt"] == ["it was killed"]
-    assert state.read_record(paths, ID)["finished"] == good_record["finished"]
-    assert state.read_record(paths, other["id"])["finished"] is None
-
-
-def test_a_clock_that_was_set_back_keeps_no_record_open(paths, good_record):
-    record(paths, good_record, finished=None, failed_stage=None)
-    assert state.close_unfinished(paths, "master/sample", why="killed", stage=None, now=NOW) == [ID]
-    after = state.read_record(paths, ID)
-    assert after["finished"] == after["started"] > "2026-11-01T02:00:00Z"
-
-
-def test_a_record_that_cannot_be_closed_stops_no_build(paths):
-    state.write_json(state.record_path(paths, ID), {"schema": 99, "started": 3})
-    assert state.close_unfinished(paths, "master/sample", why="x", stage=None, now=NOW) == []
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path):
-    file = tmp_path / "a" / "b.json"
-    state.write_json(file, {"a": 1})
-    with pytest.raises(TypeError):
-        state.write_json(file, {"a": object()})
-    assert state.read_json(file) == {"a": 1}
-    assert [entry.name for entry in file.parent.iterdir()] == ["b.json"]
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "\0"])
-def test_a_broken_file_counts_as_absent(tmp_path, content):
-    (tmp_path / "x").write_text(content)
-    assert state.read_json(tmp_path / "x") is None
-
-
-def attempt(**changes):
-    return {
-        "id": ID,
-        "started": "2026-11-01T02:00:00Z",
-        "finished": "2026-11-01T02:10:00Z",
-        "result": "fail",
-        "failed_stage": "packages",
-        "why": "build-pkgs ended with exit code 1",
-        "missing": [],
-        "published": True,
-        "unpublished_why": "",
-        **changes,
-    }
-
-
-def test_a_failure_ends_with_what_to_do_about_it(paths, good_record):
-    record(paths, good_record, excerpt=["no rule to make target"])
-    state.write_json(state.session_path(paths, ID), {"logs": "/localdisk/logs"})
-    assert verdict.summary(paths, attempt(), "build") == [
-        "FAILED after 10:00 in packages: build-pkgs ended with exit code 1",
-        "  | no rule to make target",
-        "  logs       /localdisk/logs",
-        f"  published  {ID}/",
-        f"  resume     stx-mirror build --resume {ID} --from packages",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("part", "stage"),
-    [
-        ("packages", "packages"),
-        ("sanity", "sanity"),
-        ("collect", "sanity"),
-        ("open", None),
-        ("sync", None),
-        (None, None),
-    ],
-)
-def test_only_what_has_sources_is_resumed(part, stage):
-    assert verdict.resume_stage(part) == stage
-
-
-def test_a_build_that_did_not_come_to_the_mirror_says_how_to_publish_it(paths):
-    done = attempt(
-        result="success", failed_stage=None, why="", published=False, unpublished_why="no key"
-    )
-    lines = verdict.summary(paths, done, "build")
-    assert lines[0] == "NOT PUBLISHED after 10:00: no key"
-    assert f"  publish    stx-mirror publish {ID}" in lines
-
-
-def test_a_failure_that_did_not_come_to_the_mirror_keeps_its_own_reason(paths):
-    lines = verdict.summary(paths, attempt(published=False, unpublished_why="no key"), "build")
-    assert "exit code 1" in lines[0]
-    assert "  not published: no key" in lines
-
-
-def test_a_success_says_what_it_lacks(paths):
-    done = attempt(result="success", failed_stage=None, missing=["container images"])
-    lines = verdict.summary(paths, done, "build")
-    assert lines[0] == f"SUCCESS after 10:00: {ID}"
-    assert lines[1] == "  missing    container images"
-
-
-def test_status_says_what_runs_and_how_it_went(paths):
-    state.set_last_attempt(paths, "master", "master", attempt(finished="2026-11-01T01:00:00Z"))
-    state.write_json(
-        paths.running("master"),
-        {
-            "verb": "build",
-            "part": "packages",
-            "part_started": "2026-11-01T01:58:00Z",
-            "part_expected_seconds": 240.0,
-            "expected_end": "2026-11-01T02:05:00Z",
-            "started": "2026-11-01T01:50:00Z",
-            "reason": "on schedule",
-        },
-    )
-    lines = status_lines(paths, load_streams(paths), ["master", "f/x"], NOW)
-    assert lines == [
-        "master  (master/sample)",
-        "  running    build, in packages for 2:00 of about 4:00, about 5:00 to the end",
-        "             started 2026-11-01T01:50:00Z: on schedule",
-        f"  last run   fail, 1 h ago: {ID}",
-        "             packages: build-pkgs ended with exit code 1",
-        "  last good  none yet",
-        "f/x  (feature/x/sample)",
-        "  last run   none yet",
-        "  last good  none yet",
-    ]
