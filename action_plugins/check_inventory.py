@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ else:
 _Look = Callable[[str, Any], Any]
 
 _ROLES = Path(__file__).resolve().parent.parent / "roles"
+# As docs/secrets.md has secrets called.
+_VAULTED = re.compile(r"\bvault_\w+")
 _COMMAND_LINE = "the command line (-e)"
 _YAML = frozenset({".yml", ".yaml", ".json", ""})
 
@@ -147,9 +150,16 @@ class ActionModule(ActionBase):
             rendered = self._templar.template(value)
             # Deep inside, values are rendered when they are looked at.
             found = variables.value_problems(name, rendered, option)
-        except AnsibleUndefinedVariable:
-            # It stands on something that exists once the role runs; the role's own check sees it.
-            return []
+        except AnsibleUndefinedVariable as error:
+            # What it stands on may exist once the role runs; the role's own check sees it. A
+            # secret will not.
+            secret = _VAULTED.search(str(error.message))
+            if secret is None:
+                return []
+            found = [
+                f"{name} refers to {secret.group()}, which is set nowhere: put it into a vault "
+                f"beside (docs/secrets.md), or take {name} out"
+            ]
         except AnsibleError as error:
             found = [f"{name} cannot be worked out: {error.message}"]
         return [f"{place}: {problem}" for problem in found]
