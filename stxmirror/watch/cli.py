@@ -79,19 +79,17 @@ def send(mail: str) -> bool:
     if not shutil.which(SENDMAIL):
         sys.stderr.write(f"stx-watch: nothing is mailed, because there is no {SENDMAIL}\n")
         return False
-    try:
-        done = subprocess.run(
-            [SENDMAIL, "-t", "-oi"],
-            input=mail.encode("utf-8", "replace"),
-            capture_output=True,
-            check=False,
-            timeout=MAIL_TIMEOUT,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        sys.stderr.write(f"stx-watch: the mail was not sent: {error}\n")
-        return False
+    # A mail system that was never started may wait for ever, in a process that it started in turn:
+    # timeout(1) ends them all.
+    done = subprocess.run(
+        ["timeout", "--kill-after=5", str(MAIL_TIMEOUT), SENDMAIL, "-t", "-oi"],
+        input=mail.encode("utf-8", "replace"),
+        capture_output=True,
+        check=False,
+    )
     if done.returncode != 0:
         said = " ".join(done.stderr.decode(errors="replace").split())[:300]
+        said = said or f"{SENDMAIL} ended with {done.returncode}"
         sys.stderr.write(f"stx-watch: the mail was not sent: {said}\n")
     return done.returncode == 0
 

@@ -140,6 +140,18 @@ def test_a_hold_by_a_person_stays(tmp_path):
         assert hold.read_text() == "alice moves the disk\n"
 
 
+def test_a_mail_system_that_hangs_holds_up_no_update(tmp_path, monkeypatch, capsys):
+    """Postfix that was installed and never started waits for its queue for ever."""
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text("#!/bin/sh\nsleep 600\n")
+    sendmail.chmod(0o755)
+    monkeypatch.setattr(updates, "SENDMAIL", sendmail)
+    monkeypatch.setattr(updates, "MAIL_TIMEOUT_SECONDS", 0.2)
+    host = updates.Host({"commands": {}, "builds": "", "hold_file": "/x", "mail_to": "root"})
+    host.mail("updates installed", "zlib1g")
+    assert "could not be sent" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pending": 3}', '{"unknown": 1}'])
 def test_a_broken_state_is_forgotten(tmp_path, text):
     """A power cut must not end updates for good."""

@@ -381,6 +381,16 @@ def test_a_mail_that_nobody_takes_is_not_taken_for_heard(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
+def test_a_mail_system_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text("#!/bin/sh\nsleep 600\n")
+    sendmail.chmod(0o755)
+    monkeypatch.setattr(cli, "SENDMAIL", str(sendmail))
+    monkeypatch.setattr(cli, "MAIL_TIMEOUT", 0.2)
+    assert not cli.send("To: root\n\n")
+    assert "the mail was not sent" in capsys.readouterr().err
+
+
 def test_no_settings_is_unknown(tmp_path, capsys):
     assert cli.main([], tmp_path / "watch.json") == UNKNOWN
     assert "playbooks/provision.yml" in capsys.readouterr().err

@@ -37,6 +37,8 @@ RETRY_SECONDS = HOUR
 SETTLE_SECONDS = 3
 # Begins the text of a hold that is ours; one that a person wrote stays.
 OURS = "host-updates: "
+# For a mail system that was never started: it may wait for ever.
+MAIL_TIMEOUT_SECONDS = 60
 # Lines of a program's output that a mail repeats.
 MAIL_LINES = 200
 
@@ -239,11 +241,16 @@ class Host:
             + "\n".join(lines)
             + "\n"
         )
+        # timeout(1) ends what sendmail has started, too.
         done = subprocess.run(
-            [SENDMAIL, "-i", "-t"], input=message, text=True, capture_output=True, check=False
+            ["timeout", "--kill-after=5", str(MAIL_TIMEOUT_SECONDS), SENDMAIL, "-i", "-t"],
+            input=message,
+            text=True,
+            capture_output=True,
+            check=False,
         )
         if done.returncode != 0:
-            print(f"the mail about it could not be sent: {done.stderr.strip()}")
+            print(f"the mail about it could not be sent ({done.returncode}): {done.stderr.strip()}")
 
 
 def write(path: Path, text: str) -> None:
