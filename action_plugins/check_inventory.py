@@ -117,7 +117,8 @@ class ActionModule(ActionBase):
                         f"{variables.first_sentence(option)} Set it in group_vars."
                     )
         for holder in arguments["variables_in"]:
-            for name, value in (task_vars.get(holder) or {}).items():
+            held = task_vars.get(holder)
+            for name, value in held.items() if isinstance(held, Mapping) else ():
                 if name in known:
                     yield from self._value(name, value, known[name], places.get(name, holder))
 
@@ -179,13 +180,16 @@ def _mirror_problems(value: Mapping[str, Any], look: _Look) -> list[str]:
     if not host or "publish_known_hosts" in value:
         return []
     name = host if port == 22 else f"[{host}]:{port}"
-    known = [mirror.get("name") for mirror in look("build_env_mirrors", [])]
+    mirrors = look("build_env_mirrors", [])
+    if isinstance(mirrors, str) or not all(isinstance(mirror, Mapping) for mirror in mirrors):
+        return []  # said already
+    known = [str(mirror.get("name")) for mirror in mirrors]
     if name in known:
         return []
+    others = f"write {' or '.join(known)} instead, or " if known else ""
     return [
         f"publish_host is {host}, and build_env_mirrors has no {name}, so that publishing would be "
-        f"refused: write one of {', '.join(map(str, known)) or '(it is empty)'}, or add an entry "
-        "with that name there"
+        f"refused: {others}add an entry with that name there"
     ]
 
 

@@ -69,7 +69,9 @@ def check_streams(entries: Sequence[Mapping[str, Any]]) -> list[Stream]:
     streams: list[Stream] = []
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, Mapping):
-            problems.append(f"stream {number} is not a mapping")
+            problems.append(
+                f"stream {number} is not a mapping: write its keys, beginning with name and match"
+            )
             continue
         label = f"stream {entry.get('name') or number}"
         found = entry_problems(entry)

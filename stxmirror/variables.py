@@ -58,9 +58,10 @@ def value_problems(name: str, value: Any, option: Mapping[str, Any]) -> list[str
     kind = option.get("type", "str")
     if value is None:
         return [f"{name} has no value: write {_NAMES.get(kind, 'one')}, or take the line away"]
-    if not _is(value, kind):
-        return [f"{name} is {_described(value)}: write {_NAMES[kind]}"]
     choices = option.get("choices")
+    if not _is(value, kind):
+        wanted = f"one of {', '.join(map(str, choices))}" if choices else _NAMES[kind]
+        return [f"{name} is {_described(value)}: write {wanted}"]
     if choices and kind != "list" and value not in choices:
         return [f"{name} is {value!r}: write one of {', '.join(map(str, choices))}"]
     if kind == "list":

@@ -49,6 +49,7 @@ def test_a_name_that_nothing_reads_is_found(name: str, problem: str) -> None:
         ([], {"type": "dict"}, "x is a list: write a mapping"),
         (None, {"type": "list"}, "x has no value: write a list, or take the line away"),
         ("c", {"type": "str", "choices": ["a", "b"]}, "x is 'c': write one of a, b"),
+        (False, {"choices": ["a", "b"]}, "x is the boolean false: write one of a, b"),
         (["c"], {"type": "list", "elements": "str", "choices": ["a"]}, "x[0] is 'c': write one of"),
         (
             [{"nmae": "n"}],
@@ -125,6 +126,26 @@ def test_a_secret_that_no_vault_holds_is_named() -> None:
         "put it into a vault beside (docs/secrets.md), or take mail_relay_password out",
     ):
         assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        ("scheduler.yml", "scheduler_variables: [a]", "scheduler_variables is a list: write a map"),
+        ("build_env.yml", "build_env_mirrors: mirror", "build_env_mirrors is a text: write a list"),
+        ("build_env.yml", "build_env_mirrors: [m]", "build_env_mirrors[0] is a text: write a map"),
+    ],
+)
+def test_the_wrong_type_spoils_no_other_check(
+    tmp_path: Path, demo_key: str, file: str, text: str, problem: str
+) -> None:
+    inventory = tmp_path / "site"
+    shutil.copytree(PROJECT / "inventories/demo", inventory)
+    (inventory / "group_vars/build_hosts" / file).write_text(f"{text}\n", encoding="utf-8")
+    code, output = _check(inventory, demo_key)
+    assert code != 0
+    assert f"{file}:1: {problem}" in output
+    assert "has no attribute" not in output
 
 
 def _vault_names() -> set[str]:
@@ -225,7 +246,7 @@ def test_what_a_type_cannot_say_is_judged_before_a_host_is_asked(
         "or say hardening_admin_networks_open: true",
         "streams.yml:2: streams: the streams have ",
         "scheduler.yml:2: scheduler_variables: publish_host is mirror, and build_env_mirrors has "
-        "no [mirror]:2222, so that publishing would be refused: write one of mirror, or add",
+        "no [mirror]:2222, so that publishing would be refused: write mirror instead, or add an",
     ):
         assert expected in output
     assert "its-secret" not in output
