@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scan"))
+import judge
 
 
 def test_audit_rules_are_whole_and_closed_last(host):
@@ -12,6 +18,37 @@ def test_audit_rules_are_whole_and_closed_last(host):
     assert rules[-1] == "-e 2"
     assert host.run("augenrules --check").rc == 0
     assert any("-F path=/usr/bin/sudo " in rule for rule in rules)
+
+
+def test_the_server_stops_for_the_audit_only_where_nothing_else_fills_its_disk(builder, mirror):
+    """A build that fills the disk must not halt the server."""
+    for host, action in ((builder, "syslog"), (mirror, "halt")):
+        conf = host.file("/etc/audit/auditd.conf").content_string
+        assert f"\nadmin_space_left_action = {action}\n" in conf
+        assert f"\ndisk_full_action = {action}\n" in conf
+
+
+def test_what_the_kernel_below_decides_is_written(host):
+    """The scan takes it that a real machine would have these settings."""
+    written = host.file("/etc/sysctl.d/98-hardening.conf").content_string.splitlines()
+    names = {line.partition(" = ")[0].replace(".", "_") for line in written}
+    excused = {
+        rule.removeprefix("sysctl_")
+        for waiver in judge.waivers()
+        for rule in waiver["rules"]
+        if waiver["kind"] == "real-machine" and rule.startswith("sysctl_")
+    }
+    assert "vm_mmap_min_addr" in excused
+    assert excused <= names
+
+
+def test_the_log_goes_to_the_log_host_as_the_scanner_wants_it(builder, mirror):
+    """Encrypted, and to nobody but that host; without one nowhere."""
+    path = "/etc/rsyslog.d/10-stx-hardening.conf"
+    sent = mirror.file(path).content_string
+    assert 'StreamDriverAuthMode="x509/name"' in sent
+    assert mirror.run("rsyslogd -N1").rc == 0
+    assert "omfwd" not in builder.file(path).content_string
 
 
 def test_settings_of_the_network_are_in_force(host):
@@ -30,6 +67,13 @@ def test_wrong_passwords_lock_an_account(host):
     stack = host.file("/etc/pam.d/common-auth").content_string
     assert stack.index("preauth") < stack.index("pam_unix.so") < stack.index("authfail")
     assert "nullok" not in stack
+
+
+def test_old_passwords_are_remembered_by_one_module(host):
+    """ANSSI and CIS agree on pam_pwhistory; pam_unix would keep a second list, in an older form."""
+    lines = host.file("/etc/pam.d/common-password").content_string.splitlines()
+    remember = [line.split()[2] for line in lines if "remember=" in line and line[0] != "#"]
+    assert remember == ["pam_pwhistory.so"]
 
 
 def test_keys_of_accounts_without_a_password_go_on_working(host):
