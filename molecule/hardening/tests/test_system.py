@@ -85,6 +85,12 @@ def test_keys_of_accounts_without_a_password_go_on_working(host):
             assert inactive == "", name
 
 
+@pytest.mark.parametrize("name", ["alice", "bob", "nobody"])
+def test_nobody_but_root_has_jobs_of_cron(host, name):
+    assert "not allowed" in host.run(f"runuser -u {name} -- crontab -l").stderr
+    assert "not allowed" not in host.run("crontab -l").stderr
+
+
 def test_what_root_makes_through_sudo_others_can_read(host):
     """Packages and programs that an admin's Ansible installs must be of use to services."""
     made = host.run("su -s /bin/sh -c 'umask 077; sudo sh -c umask' alice 2>/dev/null")
