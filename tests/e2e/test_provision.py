@@ -35,7 +35,7 @@ def drift() -> subprocess.CompletedProcess[str]:
 
 
 def test_what_somebody_changed_is_told_and_only_that_is_mended(mirror):
-    """A second run changes nothing, but for what differs; the nightly comparison names it before."""
+    """A second run changes nothing but what differs; the nightly comparison names it before."""
     mirror.script("echo 'Welcome to the build server of Example' >/etc/issue.net")
     compared = drift()
     assert compared.returncode == 1, compared.stdout + compared.stderr
