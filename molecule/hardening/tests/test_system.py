@@ -60,6 +60,14 @@ def test_settings_of_the_network_are_in_force(host):
 def test_nothing_dumps_its_memory(host):
     limits = host.file("/etc/security/limits.d/90-hardening.conf").content_string
     assert "* hard core 0" in limits
+    session = "su -s /bin/sh -c 'ulimit -H -c' bob"
+    assert host.check_output(session) == "0"
+    others = host.check_output("grep -rhs 'hard *core *[^0 ]' /etc/security/limits.d || true")
+    assert others == ""
+
+
+def test_rsync_needs_no_daemon(host):
+    assert host.run("systemctl is-enabled rsync.service").stdout.strip() == "masked"
 
 
 def test_wrong_passwords_lock_an_account(host):
