@@ -126,18 +126,19 @@ def test_names_of_pending_packages_dnf():
         updates.parse_pending("no network", 1, commands)
 
 
-def test_a_hold_by_a_person_stays(tmp_path):
-    """Somebody who works on the host must not find builds started."""
+@pytest.mark.parametrize("by_a_person", ["alice moves the disk\n", ""])
+def test_a_hold_by_a_person_stays(tmp_path, by_a_person):
+    """Somebody who works on the host must not find builds started; `touch` is enough."""
     hold = tmp_path / "run/hold-builds"
     host = updates.Host({"commands": {}, "builds": "", "hold_file": str(hold), "mail_to": ""})
     host.hold("updates wait")
     assert hold.read_text() == "host-updates: updates wait\n"
     host.hold("")
     assert not hold.exists()
-    hold.write_text("alice moves the disk\n")
+    hold.write_text(by_a_person)
     for reason in ("updates wait", ""):
         host.hold(reason)
-        assert hold.read_text() == "alice moves the disk\n"
+        assert hold.read_text() == by_a_person
 
 
 def test_a_mail_system_that_hangs_holds_up_no_update(tmp_path, monkeypatch, capsys):

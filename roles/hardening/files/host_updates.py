@@ -210,8 +210,8 @@ class Host:
         try:
             old = self.hold_file.read_text()
         except FileNotFoundError:
-            old = ""
-        if old and not old.startswith(OURS):
+            old = None
+        if old is not None and not old.startswith(OURS):
             return
         if reason:
             self.hold_file.parent.mkdir(mode=0o755, exist_ok=True)
@@ -219,7 +219,7 @@ class Host:
             if text != old:
                 write(self.hold_file, text)
                 print(f"no build starts: {reason}")
-        elif old:
+        elif old is not None:
             self.hold_file.unlink()
             print("builds may start again")
 
