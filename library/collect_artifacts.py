@@ -369,6 +369,8 @@ def main():
     )
     if module.check_mode:
         module.exit_json(changed=True, artifacts={}, iso=None, problems=[], skipped=[])
+    # Everybody may read what is published, and its owner alone write it.
+    os.umask(0o022)
     collector = Collector(module)
     try:
         collector.tree.mkdir(parents=True, exist_ok=True)

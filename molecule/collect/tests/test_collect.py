@@ -39,13 +39,14 @@ def test_metadata_is_at_each_phase_and_at_the_top(host):
 def test_everything_is_listed_and_the_list_is_signed(host):
     """What a reader does first."""
     signer = "runuser -u signer -- gpg --homedir /var/lib/stx-signer/gnupg"
-    host.check_output(f"{signer} --export > /root/key.gpg")
+    reader = "gpg --quiet --homedir /root/reader"
+    host.check_output(f"mkdir -p -m 700 /root/reader; {signer} --export | {reader} --import")
     for date in (GOOD, LEAKING, FAILED):
         tree = f"{PUBLISH}/{date}"
         host.check_output(f"cd {tree} && sha256sum --quiet --strict -c SHA256SUMS")
         listed = host.file(f"{tree}/SHA256SUMS").content_string.count("\n")
         assert listed == len(files(host, date)) - 2
-        host.check_output(f"gpgv --keyring /root/key.gpg {tree}/SHA256SUMS.asc {tree}/SHA256SUMS")
+        host.check_output(f"{reader} --verify {tree}/SHA256SUMS.asc {tree}/SHA256SUMS")
 
 
 def test_logs_do_not_name_the_build_server_its_homes_nor_its_people(host):
