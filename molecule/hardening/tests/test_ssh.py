@@ -8,6 +8,13 @@ testinfra_hosts = ["podman://mol-hardening-builder", "podman://mol-hardening-mir
 HOSTS = ["builder", "mirror"]
 
 
+@pytest.fixture(autouse=True)
+def forget_penalties(builder, mirror):
+    """OpenSSH 9.8 and later keep an address that only ever fails out for a while."""
+    for host in (builder, mirror):
+        host.check_output("systemctl restart ssh")
+
+
 @pytest.mark.parametrize("target", HOSTS)
 def test_an_admin_gets_in(ssh, target):
     done = ssh("admin", f"alice@{target}", "id -un")
@@ -84,7 +91,8 @@ def test_ssh_audit_finds_nothing(outside, target):
 def test_host_keys(host):
     """Long enough, of two kinds, and readable to root alone."""
     offered = host.check_output("ssh-keyscan 127.0.0.1 2>/dev/null")
-    assert {line.split()[1] for line in offered.splitlines()} == {"ssh-ed25519", "ssh-rsa"}
+    keys = [line.split()[1] for line in offered.splitlines() if not line.startswith("#")]
+    assert set(keys) == {"ssh-ed25519", "ssh-rsa"}
     bits = host.check_output("ssh-keygen -l -f /etc/ssh/ssh_host_rsa_key.pub").split()[0]
     assert int(bits) >= 3072
     assert host.file("/etc/ssh/ssh_host_ed25519_key").mode == 0o600
