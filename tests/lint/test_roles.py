@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jinja2
@@ -132,3 +133,40 @@ def test_template_says_who_wrote_the_file(path):
     text = (PROJECT / path).read_text()
     without_comments = (".json.j2", "BUILD.j2")
     assert "ansible_managed" in text or path.endswith(without_comments), path
+
+
+def steps(role: str) -> dict[str, set[str]]:
+    """The files that a role's table of contents names, each with its tags."""
+    found = {}
+    for entry in load(PROJECT / f"roles/{role}/tasks/main.yml") or []:
+        for word in ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks"):
+            named = entry.get(word)
+            file = named.get("file") if isinstance(named, dict) else named
+            if file:
+                found[file] = set(entry.get("tags", []))
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_tag_brings_what_its_tasks_ask_for(role):
+    """Started with one tag alone, a role must not stop for a result that another step registers."""
+    directory = PROJECT / f"roles/{role}"
+    meanings = {}
+    for path in directory.glob("vars/*.yml"):
+        for name, value in (load(path) or {}).items():
+            meanings[name] = meanings.get(name, "") + str(value)
+    texts = {file: (directory / "tasks" / file).read_text() for file in steps(role)}
+
+    def asked(text: str, seen: frozenset[str] = frozenset()) -> set[str]:
+        names = set(re.findall(r"\b__\w+", text)) - seen
+        more = [asked(meanings[name], seen | names) for name in names if name in meanings]
+        return names.union(*more)
+
+    for provider, text in texts.items():
+        for name in re.findall(r"register: (\w+)", text):
+            for user, tags in steps(role).items():
+                if name in asked(texts[user]) and user != provider:
+                    brought = steps(role)[provider]
+                    assert tags <= brought or "always" in brought, (
+                        f"{user} asks for {name}: let {provider} have its tags, too"
+                    )
