@@ -31,6 +31,8 @@ ANSWERS = {
     "__mirror_host_slurped": {"results": []},
     "__scheduler_bundled": {"stdout": '{"version": "1.0.0-abcdef"}'},
     "packages_available_names": ["rsync"],
+    "ansible_run_tags": ["all"],
+    "ansible_skip_tags": [],
 }
 # What the inventory gives to all roles.
 INVENTORY = {"users_admins": [], "streams": []}
