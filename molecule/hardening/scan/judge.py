@@ -30,9 +30,14 @@ KINDS = {
 }
 
 
-def waivers(scanner: str = "openscap") -> list[dict]:
-    """Return what was decided about rules that fail, or about suggestions."""
-    return yaml.safe_load((HERE / "waivers.yml").read_text())[scanner]
+def decisions(name: str) -> list[dict]:
+    """Return what a file of ``waivers/`` holds."""
+    return yaml.safe_load((HERE / "waivers" / f"{name}.yml").read_text())
+
+
+def waivers() -> list[dict]:
+    """Return what was decided about OpenSCAP's rules, each decision with its kind."""
+    return [{"kind": kind, **waiver} for kind in KINDS for waiver in decisions(kind)]
 
 
 def inside(container: str, *command: str, data: bytes | None = None) -> str:
@@ -92,7 +97,7 @@ def lynis(container: str) -> dict:
 
 def unanswered(scans: list[dict]) -> list[str]:
     """Return the tests of Lynis that suggest something nobody has answered."""
-    answered = {name for waiver in waivers("lynis") for name in waiver["rules"]}
+    answered = {name for waiver in decisions("lynis") for name in waiver["rules"]}
     return sorted({name for one in scans for name in one["lynis"]["suggestions"]} - answered)
 
 
@@ -169,7 +174,7 @@ def table() -> str:
         "",
         "For who judges a hardened host: what programs that nobody here wrote find on a server",
         "that role `hardening` has set up, and the reason for each rule that fails.",
-        "This page is made from `molecule/hardening/scan/` (`waivers.yml`, `measured.yml`) by",
+        "This page is made from `molecule/hardening/scan/` (`waivers/`, `measured.yml`) by",
         "`judge.py table`; `judge.py scan` names rules that fail and are not here, and",
         "those that are here and pass.",
         "",
@@ -186,7 +191,7 @@ def table() -> str:
     lines += ["They have builds, a site's services and no scenario's extras.", ""]
     lines += ["| rules | where | why |", "| --- | --- | --- |", *map(row_of, measured["demo"])]
     lines += ["", "## Lynis: what it suggests besides", "", "| tests | why not |", "| --- | --- |"]
-    for waiver in waivers("lynis"):
+    for waiver in decisions("lynis"):
         names = ", ".join(f"`{name}`" for name in sorted(waiver["rules"]))
         lines.append(f"| {names} | {' '.join(waiver['why'].split())} |")
     for kind, meaning in KINDS.items():
