@@ -58,7 +58,7 @@ def checked_profile(profile, roots=()):
             "run script/bootstrap, or `pip install .` with that Python's pip"
         )
     try:
-        return profiles.check_profile(profile, roots)
+        return profiles.check_profile(profile, roots).as_dict()
     except StxMirrorError as problem:
         raise AnsibleFilterError(str(problem)) from problem
 
