@@ -23,8 +23,8 @@ _NOTES = frozenset({"$defs", "$id", "$schema", "default", "description", "exampl
 # What the schemas may use. The checker takes no notice of a keyword that it does not know.
 KEYWORDS = _NOTES | {
     *("$ref", "additionalProperties", "anyOf", "const", "enum", "items", "maxItems", "maxLength"),
-    *("maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames"),
-    *("required", "type", "x-say"),
+    *("maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum", "pattern"),
+    *("properties", "propertyNames", "required", "type", "x-say"),
 }
 
 _SHOWN_MAX = 80
@@ -250,6 +250,8 @@ def _generic(rule: str, wanted: Any, value: Any) -> str:
         "maxLength": f"is longer than {wanted} characters",
         "pattern": f"is {_shown(value)}, which has not the right form",
         "minItems": "is empty",
+        "minProperties": "is empty",
+        "maxProperties": f"has more than {wanted} keys",
         "maxItems": f"has more than {wanted} entries",
         "minimum": f"is below {wanted}",
         "maximum": f"is above {wanted}",
