@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stxmirror import layout, schema
+from stxmirror import images, layout, schema
 from stxmirror.errors import StxMirrorError
 from stxmirror.stream_entries import SCHEMA_NAME, entry_problems, given
 
@@ -164,6 +164,24 @@ def stream_for(streams: Sequence[Stream], ref: str) -> Stream:
         f"no stream builds {ref!r}: name a ref of one of the known streams ({known}), "
         "or add a stream for it to the inventory"
     )
+
+
+def facts_for(entries: Sequence[Mapping[str, Any]], ref: str) -> dict[str, Any]:
+    """Return the stream of the inventory that builds a ref, and all that follows from the ref.
+
+    Beside the stream's own keys: ``ref``, ``identifier`` and ``directory`` (on the mirror),
+    ``project`` (the name of its directories on the build host), ``image_prefix`` (of image tags).
+    """
+    stream = stream_for(check_streams(entries), ref)
+    return {
+        **stream.as_dict(),
+        "manifest": {"branch": ref, **stream.manifest},
+        "ref": ref,
+        "identifier": identifier_for(stream, ref),
+        "directory": directory_for(stream, ref),
+        "project": layout.project_name(ref),
+        "image_prefix": images.tag_prefix(ref, stream.image_tag),
+    }
 
 
 def _fits(stream: Stream, ref: str) -> bool:

@@ -1,6 +1,6 @@
 """Checks the ISO of a build: reads it, boots it, installs it, and boots the installed disk.
 
-``python -I -m stxmirror.builder.iso_checks REQUEST.json`` runs as the account that builds, without
+``python -I -m stxmirror.builder.iso_checks REQUEST`` (JSON) runs as the account that builds, without
 a network and with process ids of its own. It writes verdicts and exits 0 whatever the ISO is like;
 it exits 1 with one sentence if this host cannot run the checks.
 
@@ -57,18 +57,18 @@ class Request:
     result: Path
 
     @classmethod
-    def read(cls, path: Path) -> Request:
-        """Return the request in the file ``path``, or raise :class:`StxMirrorError`."""
+    def read(cls, text: str) -> Request:
+        """Return the request that a JSON object holds, or raise :class:`StxMirrorError`."""
         try:
-            members: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            members: dict[str, Any] = json.loads(text)
             for name in ("iso", "scratch", "result"):
                 members[name] = Path(members[name])
             request = cls(**members)
             missing = {"boot", "install", "installed"} - set(request.markers)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StxMirrorError(f"{path} is not a request for checks: {error}") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StxMirrorError(f"this is not a request for checks: {error}") from error
         if missing:
-            raise StxMirrorError(f"{path} has no marker '{min(missing)}'")
+            raise StxMirrorError(f"the request has no marker '{min(missing)}'")
         return request
 
 
@@ -219,13 +219,13 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the checks that the request named by the only argument asks for."""
+    """Run the checks that the request, the only argument, asks for."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _end)
     try:
         if len(arguments) != 1:
-            raise StxMirrorError("give one argument, the file of the request")
-        request = Request.read(Path(arguments[0]))
+            raise StxMirrorError("give one argument, the request as JSON")
+        request = Request.read(arguments[0])
         content = check(request)
         draft = request.result.with_name(f".{request.result.name}.new")
         draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,9 +1,9 @@
 """What a build leaves for the next one: copies that the orchestrator owns.
 
-Its profile names what. ``/localdisk/kept/<id>/`` has ``reuse/`` (of the last good build: results that
-the next build may take over) and ``downloads/`` (what was downloaded). No stage can write there, so nothing in it has to be
-verified again: it is what lay in the workspace when the last process of the build was gone. Equal
-files are kept once, by their digest, as links to one of them.
+``/localdisk/kept/<id>/`` has what the profile names: ``reuse/`` (of the last good build: results
+that the next one may take over) and ``downloads/``. No stage can write there, so nothing in it has
+to be verified again: it is what lay in the workspace when the last process of the build was gone.
+Equal files are kept once, by their digest, as links to one of them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Make a workspace ready: directories, what earlier builds kept, sources. Runs as the builder.
 
 ``python -I -m stxmirror.builder.prepare REQUEST`` in the build's sandbox, where nothing of another
-stream can be seen. REQUEST is a JSON object; what was found goes to its ``result``, a file of the
-workspace, as JSON: with ``error`` for people, if it failed. ``sources`` says what the keys mean.
+stream can be seen. REQUEST is a JSON object; what was found goes to the file ``result`` as JSON,
+with ``error`` for people if it failed. ``sources`` says what the keys mean.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Do what the request asks; return the exit code."""
     request = json.loads(arguments[0])
     workspace = Path(request["workspace"])
-    result = workspace / request["result"]
+    result = Path(request["result"])
     try:
         found = carry_out(request)
     except StxMirrorError as error:

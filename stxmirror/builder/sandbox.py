@@ -142,13 +142,13 @@ def run_program(
 ) -> dict[str, Any]:
     """Run a module of this package in the sandbox; return the result that it writes.
 
-    ``request`` becomes its argument, with the name of the result's file as ``result``. Its output
+    ``request`` becomes its argument, with the path of the result's file as ``result``. Its output
     goes to a file of the workspace, whose last lines are in the error if there is no result.
     """
     name = module.rpartition(".")[2]
     # A name of its own: what the parent left in a workspace that is resumed is no result.
     result = f"{name}-{secrets.token_hex(4)}.json"
-    full = {**request, "result": result}
+    full = {**request, "result": str(workspace / result)}
     log = workspace / f"{name}.log"
     outcome = sandbox.run(
         Task(
