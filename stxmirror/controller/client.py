@@ -7,7 +7,6 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 

@@ -3,8 +3,8 @@
     tests/bench/build.py [SSH_CONFIG ...]
 
 Builds the demo's master stream once more although nothing has changed (forced), then asks for it as
-cron does (nothing new). Each SSH_CONFIG is one demo's, so that two versions are measured in one run;
-by default this checkout's own. Times are seconds of the wall clock.
+cron does (nothing new). Each SSH_CONFIG is of one demo, so that two versions can be measured in one
+run; by default this checkout's own. Times are seconds of the wall clock.
 """
 
 from __future__ import annotations
