@@ -396,7 +396,7 @@ def test_a_packed_program_names_the_licence_of_what_it_carries(tmp_path):
 
 
 def test_same_sources_make_the_same_program(tmp_path):
-    """Or the second provisioning run would install it again; Python's order of sets is no excuse."""
+    """Or the second provisioning run would install it again; Python's order of sets may differ."""
     packed = []
     for seed in ("1", "2"):
         out = tmp_path / seed
