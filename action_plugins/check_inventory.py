@@ -49,5 +49,8 @@ class ActionModule(ActionBase):
                 ["Nothing was changed. Mend this in the inventory first:", *problems]
             )
             return result
+        warning = inventory.agent_warning()
+        if warning:
+            self._display.warning(warning)
         result["checked"] = len(inventory.settings)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
 from stxmirror import variables
-from stxmirror.inventory import judges, places, problems, references, sources
+from stxmirror.inventory import agent, judges, places, problems, references, sources
 from stxmirror.inventory.places import Setting
 
 # A setting, and what is wrong with it.
@@ -63,18 +64,28 @@ class Inventory:
         self.settings += [
             Setting(str(name), places.COMMAND_LINE) for name in load_extra_vars(loader)
         ]
+        own = task_vars["hostvars"].raw_get(task_vars["inventory_hostname"])
+        # What the play sets for every host: the rest is one host's own.
+        self.play_vars = {name: task_vars[name] for name in task_vars if name not in own}
+        self.hosts = [self._host(str(name)) for name in task_vars["ansible_play_hosts_all"]]
 
     def problem_lines(self) -> list[str]:
         """Return everything that is wrong, each problem once, with its place."""
         return problems.lines(self._problems())
+
+    def agent_warning(self) -> str:
+        """Say which hosts an admin with so many keys may not reach; nothing is an empty string."""
+        keys = agent.keys_held()
+        tries = {host.name: host.ssh_tries() for host in self.hosts} if keys else {}
+        few = [host for host in self.hosts if tries.get(host.name, keys) < keys]
+        return agent.warning(keys, {h.name: tries[h.name] for h in few if h.offers_all_keys()})
 
     def _problems(self) -> Found:
         yield from problems.twice(self.settings)
         yield from self._stray()
         names = {*self.options, *self.also_read, *self.groups}
         yield from problems.unknown(self.settings, names, self.specs)
-        hosts = [self._host(name) for name in self.task_vars["ansible_play_hosts_all"]]
-        used = frozenset[str]().union(*(references.references(host.raw) for host in hosts))
+        used = frozenset[str]().union(*(references.references(host.raw) for host in self.hosts))
         readers: dict[str, set[str]] = {}
         for role, options in self.specs.items():
             for name in options:
@@ -86,7 +97,7 @@ class Inventory:
             self.groups,
             self.variables_in,
         )
-        for host in hosts:
+        for host in self.hosts:
             yield from host.problems()
 
     def _stray(self) -> Found:
@@ -109,7 +120,7 @@ class Inventory:
             if (owner := setting.owner) is None
             or owner.name in (groups if owner.kind == "group" else {name})
         }
-        return _Host(self, raw, settings)
+        return _Host(self, name, raw, settings)
 
     def _weight(self, setting: Setting) -> tuple[int, int]:
         """Sort by how much a setting says about one host: the smaller a group, the more."""
@@ -124,12 +135,17 @@ class _Host:
     """The values that Ansible makes for one host, and where each is set."""
 
     def __init__(
-        self, inventory: Inventory, raw: Mapping[str, Any], settings: Mapping[str, Setting]
+        self,
+        inventory: Inventory,
+        name: str,
+        raw: Mapping[str, Any],
+        settings: Mapping[str, Setting],
     ) -> None:
         self.inventory = inventory
+        self.name = name
         self.raw = raw
         self.settings = settings
-        self.variables = {**inventory.task_vars, **raw}
+        self.variables = {**inventory.play_vars, **raw}
         self.templar = Templar(loader=inventory.loader, variables=self.variables)
 
     def look(self, name: str, default: Any) -> Any:
@@ -146,6 +162,22 @@ class _Host:
                 yield from self._judged(self.settings[name], judge)
         if "streams" in self.settings:
             yield from self._judged(self.settings["streams"], self._profiles)
+
+    def ssh_tries(self) -> int:
+        """Return how many keys the host's sshd lets a client offer."""
+        name = "hardening_ssh_max_tries"
+        return int(self.look(name, self.inventory.options[name]["default"]))
+
+    def offers_all_keys(self) -> bool:
+        """Whether ssh would offer the host every key of the agent."""
+        try:
+            address = str(self.look("ansible_host", self.name))
+            arguments = shlex.split(str(self.look("ansible_ssh_common_args", "")))
+            by_ssh = self.look("ansible_connection", "ssh") == "ssh"
+        except AnsibleError:
+            # They stand on what exists later.
+            return False
+        return bool(by_ssh) and agent.offers_all(address, arguments)
 
     def _profiles(self, value: Any, _look: judges.Look) -> list[judges.Problem]:
         return judges.profile_problems(value, self.inventory.profiles)
@@ -211,7 +243,9 @@ class _Host:
             else:
                 meant = variables.suggestion(needed, self.variables)
                 advice = f"write {meant}" if meant else "set it, or take the reference out"
-            refers = f"{holder} refers to {needed}, which is set nowhere: {advice}"
+            elsewhere = any(needed == each.name for each in self.inventory.settings)
+            where = "not set for every host that needs it" if elsewhere else "set nowhere"
+            refers = f"{holder} refers to {needed}, which is {where}: {advice}"
             yield self.settings.get(holder, setting), refers
         # What it stands on may exist once the role runs; the role's own check sees it.
         if not missing and not later:

@@ -166,8 +166,12 @@ def test_a_reference_to_nothing_and_a_profile_that_is_not_there(inventory: Path)
         "site_domain: example.org\n"
         "users_groups: '{{ streams[0].nothing }}'\n"
         # What only the hosts can say is not asked for.
-        "mail_relay_origin: '{{ ansible_facts.fqdn }}'\n",
+        "mail_relay_origin: '{{ ansible_facts.fqdn }}'\n"
+        "mail_relay_user: '{{ site_of_builders }}'\n",
         encoding="utf-8",
+    )
+    (inventory / "group_vars/build_hosts/more.yml").write_text(
+        "site_of_builders: x\n", encoding="utf-8"
     )
     streams = (everybody / "streams.yml").read_text(encoding="utf-8").splitlines()
     line = streams.index("    profile: sample")
@@ -180,6 +184,7 @@ def test_a_reference_to_nothing_and_a_profile_that_is_not_there(inventory: Path)
             "more.yml:1: packages_extra refers to no_such_thing, which is set nowhere",
             "more.yml:4: site_relay refers to site_domian, which is set nowhere: write site_domain",
             "more.yml:6: users_groups cannot be worked out: object of type 'dict' has no attribute",
+            "more.yml:8: mail_relay_user refers to site_of_builders, which is not set for every",
             f"streams.yml:{line + 1}: streams: stream master: there is no file "
             "profiles/sampel.yml: write sample",
         ),
@@ -246,3 +251,31 @@ def test_syntax_can_be_checked_without_an_inventory() -> None:
     command = [BIN / "ansible-playbook", "--syntax-check", "playbooks/provision.yml"]
     environment = {**os.environ, "ANSIBLE_INVENTORY": "/nonexistent"}
     subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)
+
+
+def test_more_keys_than_a_host_takes_are_told_before_it_is_hardened(
+    inventory: Path, tmp_path: Path
+) -> None:
+    """sshd closes the connection before the right key is offered, and says too many failures."""
+    (inventory / "host_vars").mkdir()
+    (inventory / "host_vars/mirror.yml").write_text(
+        "ansible_ssh_common_args: -o IdentitiesOnly=yes\n", encoding="utf-8"
+    )
+    (inventory / "host_vars/builder.yml").write_text(
+        f"ansible_ssh_common_args: -F {tmp_path}/ssh_config\n", encoding="utf-8"
+    )
+    (tmp_path / "ssh_config").write_text("", encoding="utf-8")
+    made = (
+        "for key in 1 2 3 4 5; do ssh-keygen -q -t ed25519 -N '' -f k$key; ssh-add -q k$key; done"
+    )
+    check = f"{BIN}/ansible-playbook -i {inventory} {PROJECT}/playbooks/check_inventory.yml"
+    done = subprocess.run(
+        ["ssh-agent", "sh", "-c", f"{made}; {check} -e demo_ssh_dir={tmp_path}"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "COLUMNS": "1000"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    output = done.stdout + done.stderr
+    assert output.count("your ssh agent offers 5 keys, and builder will end a connection") == 1

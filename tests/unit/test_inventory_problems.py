@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stxmirror.inventory import judges, places, problems, references
+from stxmirror.inventory import agent, judges, places, problems, references
 from stxmirror.inventory.places import Owner, Setting
 
 
@@ -187,3 +187,10 @@ def test_a_file_is_read_for_the_host_that_it_is_named_after(
     entry: str, is_directory: bool, name: str
 ) -> None:
     assert problems.owner_name(entry, is_directory, {"mirrors", "m.example.org"}) == name
+
+
+def test_many_keys_in_the_agent_are_worth_a_warning_where_hosts_take_fewer() -> None:
+    assert agent.warning(4, {"a": 4, "b": 6}) == ""
+    found = agent.warning(5, {"c": 4, "b": 6, "a": 4})
+    assert "offers 5 keys, and a and 1 more hosts will end a connection after 4" in found
+    assert "IdentitiesOnly yes" in found
