@@ -27,7 +27,6 @@ DEPLOYED = (
     "filter_plugins",
     "library",
     "LICENSE",
-    "module_utils",
     "playbooks",
     "profiles",
     "pyproject.toml",
