@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Check the ISO of a build."""
 
 # SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Close a build as a success or a failure, or take it back."""
 
 # SPDX-License-Identifier: Apache-2.0

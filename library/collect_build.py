@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Gather what a build made into the tree that is published."""
 
 # SPDX-License-Identifier: Apache-2.0

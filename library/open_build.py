@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Give a build its id, its places and its record."""
 
 # SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Write how a run ended."""
 
 # SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Run the stages of a build's profile."""
 
 # SPDX-License-Identifier: Apache-2.0

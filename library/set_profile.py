@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Give a build its profile."""
 
 # SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Bring the sources of a build to its manifest."""
 
 # SPDX-License-Identifier: Apache-2.0
