@@ -122,7 +122,8 @@ def shown(request: Request, temporary: str) -> list[tuple[Path, Path, int]]:
     rights = 0 if request.sources == "write" else READ_ONLY
     pairs = [(request.work, request.work, 0), (request.downloads, DOWNLOADS, 0)]
     if request.sources != "none":
-        pairs += [(path, path, rights) for path in (request.checkout, request.cache)]
+        # The checkout is the build's own; the git objects that it borrows serve later builds.
+        pairs += [(request.checkout, request.checkout, 0), (request.cache, request.cache, rights)]
     if request.kept:
         pairs.append((KEPT / request.kept, KEPT / request.kept, READ_ONLY))
     pairs += [(source, target, 0) for source, target, _ in request.own()]
