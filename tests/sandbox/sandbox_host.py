@@ -18,6 +18,10 @@ INSTALLED = (
 )
 HELPER = "/usr/local/libexec/stx-mirror/run-as-builder"
 BUILDER = 54321
+# Where every command finds nothing.
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # noqa: S108
+# What a build may be allowed to take over.
+KEPT = "master/centos/20261030T020000Z"
 
 
 class Host:
@@ -25,8 +29,7 @@ class Host:
 
     def __init__(self, keeper: int) -> None:
         self.root = Path(f"/proc/{keeper}/root")
-        self.enter = ["nsenter", "--target", str(keeper), "--mount", f"--root={self.root}"]
-        self.enter += [f"--wd={self.root}", "--"]
+        self.enter = ["nsenter", "--target", str(keeper), "--mount", "--"]
 
     def path(self, path: str) -> Path:
         """Return where a path of the host can be reached from here, as root."""
@@ -47,7 +50,7 @@ class Host:
             check=False,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
         )
 
 
@@ -111,7 +114,7 @@ class Build:
         return running
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not condition():
