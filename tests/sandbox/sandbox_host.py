@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,7 +18,8 @@ INSTALLED = (
     ROLES / "build_env/files/package-server",
 )
 HELPER = "/usr/local/libexec/stx-mirror/run-as-builder"
-BUILDER = 54321
+# No account of the machine has it, nor another run of these tests.
+BUILDER = 1000000 + os.getpid()
 # Where every command finds nothing.
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # noqa: S108
 # What a build may be allowed to take over.
