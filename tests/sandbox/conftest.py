@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox_host import INSTALLED, TESTS, Build, Host, builders_processes
+from sandbox_host import BUILDER, INSTALLED, TESTS, Build, Host, builders_processes
 
 NEEDED = {
     "unshare": "util-linux",
@@ -32,7 +32,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     upper = tmp_path_factory.mktemp("host")
     words = ["unshare", "--mount", "--fork", "--kill-child", "--propagation", "private", "sh"]
     keeper = subprocess.Popen(
-        [*words, str(TESTS / "host.sh"), str(upper), *map(str, INSTALLED)],
+        [*words, str(TESTS / "host.sh"), str(upper), str(BUILDER), *map(str, INSTALLED)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

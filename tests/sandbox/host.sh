@@ -3,8 +3,8 @@
 # name space sees. Called by unshare; it prints a line when it is ready, and lasts until it is killed.
 set -eu
 
-upper=$1
-shift
+upper=$1 id=$2
+shift 2
 root=$upper/root
 mount -t tmpfs tmpfs "$upper"
 mkdir "$upper/up" "$upper/work" "$root"
@@ -17,17 +17,16 @@ mkdir -p "$root/localdisk" "$root/import"
 mount -t tmpfs -o size=256m tmpfs "$root/localdisk"
 
 cd "$root"
-# Ids that no account of the machine has.
 grep -v '^builder:' /etc/passwd >etc/passwd.new && mv etc/passwd.new etc/passwd
 grep -Ev '^(cgts|mock):' /etc/group >etc/group.new && mv etc/group.new etc/group
-echo 'builder:x:54321:54751::/home/builder:/bin/bash' >>etc/passwd
+echo "builder:x:$id:$id::/home/builder:/bin/bash" >>etc/passwd
 echo 'builder:*:20000::::::' >>etc/shadow
-printf '%s\n' 'cgts:x:54751:' 'mock:x:54751:builder' >>etc/group
+printf '%s\n' "cgts:x:$id:" "mock:x:$id:builder" >>etc/group
 install -d -m 0755 import home
-install -d -m 0700 -o 54321 -g 54751 home/builder
-install -d -m 3770 -g 54751 localdisk/designer localdisk/loadbuild
-install -d -m 2750 -o 54321 -g 54751 localdisk/designer/builder localdisk/loadbuild/builder
-install -d -m 2755 -o 54321 -g 54751 localdisk/designer/cache import/streams
+install -d -m 0700 -o "$id" -g "$id" home/builder
+install -d -m 3770 -g "$id" localdisk/designer localdisk/loadbuild
+install -d -m 2750 -o "$id" -g "$id" localdisk/designer/builder localdisk/loadbuild/builder
+install -d -m 2755 -o "$id" -g "$id" localdisk/designer/cache import/streams
 install -d -m 0711 localdisk/loadbuild/sandbox
 install -d -m 0755 localdisk/kept
 install -d -m 0755 var/lib/stx-mirror var/log/stx-mirror
@@ -41,4 +40,9 @@ cp -r "$@" usr/local/libexec/stx-mirror
 # So that no test waits for as long as a build may.
 sed -i 's/^\(GRACE\|MEASURE\)_SECONDS = .*/\1_SECONDS = 2.0/' usr/local/libexec/stx-mirror/run_as_builder/processes.py
 
-exec chroot . sh -c 'echo ready; exec sleep 100000'
+# No chroot: in one, nobody could make a name space of users.
+mkdir old-root
+pivot_root . old-root
+cd /
+umount -l /old-root
+exec sh -c 'echo ready; exec sleep 100000'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,7 +18,12 @@ INSTALLED = (
     ROLES / "build_env/files/package-server",
 )
 HELPER = "/usr/local/libexec/stx-mirror/run-as-builder"
-BUILDER = 54321
+# No account of the machine has it, nor another run of these tests.
+BUILDER = 1000000 + os.getpid()
+# Where every command finds nothing.
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # noqa: S108
+# What a build may be allowed to take over.
+KEPT = "master/centos/20261030T020000Z"
 
 
 class Host:
@@ -25,8 +31,7 @@ class Host:
 
     def __init__(self, keeper: int) -> None:
         self.root = Path(f"/proc/{keeper}/root")
-        self.enter = ["nsenter", "--target", str(keeper), "--mount", f"--root={self.root}"]
-        self.enter += [f"--wd={self.root}", "--"]
+        self.enter = ["nsenter", "--target", str(keeper), "--mount", "--"]
 
     def path(self, path: str) -> Path:
         """Return where a path of the host can be reached from here, as root."""
@@ -47,7 +52,7 @@ class Host:
             check=False,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
         )
 
 
@@ -111,7 +116,7 @@ class Build:
         return running
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not condition():
