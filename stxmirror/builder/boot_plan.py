@@ -122,6 +122,7 @@ class Attempt(Generic[G]):
         self._deadline = Deadline(limits, now, guest.usage())
         self._measured = now
         self._wrote = False
+        self._wrote_at = now
 
     @property
     def log(self) -> str:
@@ -136,10 +137,11 @@ class Attempt(Generic[G]):
     def look(self, now: float, data: bytes) -> None:
         """Judge what the machine wrote since the last call, and what it used."""
         seen = self._serial.seen
-        self._serial.feed(data)
-        if not self.guest.running:
+        if data:
+            self._serial.feed(data)
+            self._wrote, self._wrote_at = True, now
+        if not self.guest.running or now - self._wrote_at >= _MEASURE_SECONDS:
             self._serial.feed(b"")
-        self._wrote = self._wrote or bool(data)
         for step in self.job.steps[seen : self._serial.seen]:
             self.verdicts[step.check] = Verdict("ok", self._deadline.seconds(now))
             self._deadline = Deadline(self._limits, now, self.guest.usage())
@@ -148,7 +150,7 @@ class Attempt(Generic[G]):
         if self._serial.failure is not None:
             self._conclude(now, "failed", f"printed '{self._serial.failure}' instead of")
         elif not self.guest.running:
-            errors = self.guest.errors()
+            errors = " ".join(self.guest.errors().split())
             why = f"ended with the message of QEMU '{errors}'" if errors else "switched itself off"
             self._conclude(now, "failed", f"{why} and did not print")
         elif now - self._measured >= _MEASURE_SECONDS:
@@ -197,6 +199,11 @@ class Attempt(Generic[G]):
 def log_name(job: Job, attempt: int) -> str:
     """Return the name of the file that an attempt's serial line goes to."""
     return f"{job.name}.log" if attempt == 1 else f"{job.name}-{attempt}.log"
+
+
+def log_names(jobs: Sequence[Job]) -> list[str]:
+    """Return the names of all files that the serial lines of ``jobs`` may go to."""
+    return [log_name(job, attempt) for job in jobs for attempt in range(1, _ATTEMPTS + 1)]
 
 
 def slots(cores: int, available_mb: int, memory_mb: int) -> int:

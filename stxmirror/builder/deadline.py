@@ -19,16 +19,17 @@ from enum import Enum
 
 # The clock may show this many times the limit of processor time.
 WALL_FACTOR = 6
-# What an emulator uses while its machine only waits: timers, and a guest that ticks.
-_IDLE_SHARE = 0.1
+# A machine that only waits needs a small part of a processor, for timers; one that works needs, or
+# waits for, a whole one.
+_IDLE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has used so far.
+    """What a machine has used so far.
 
-    ``cpu`` and ``waited`` are seconds of all its threads: on a processor, and ready to run while
-    others had the processor. ``disk_bytes`` were read from a disk and written to one.
+    ``cpu`` are seconds on a processor of the host, ``waited`` are seconds in which the machine was
+    ready to run while others had the processor. ``disk_bytes`` were read and written on the host.
     """
 
     cpu: float = 0.0

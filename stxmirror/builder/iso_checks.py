@@ -1,8 +1,8 @@
 """Checks the ISO of a build: reads it, boots it, installs it, and boots the installed disk.
 
-``python -I -m stxmirror.builder.iso_checks REQUEST`` (JSON) runs as the account that builds, without
-a network and with process ids of its own. It writes verdicts and exits 0 whatever the ISO is like;
-it exits 1 with one sentence if this host cannot run the checks.
+``python -I -m stxmirror.builder.iso_checks REQUEST`` (a JSON object) runs as the account that
+builds, without a network and with process ids of its own. It writes verdicts and exits 0 whatever
+the ISO is like; it exits 1 with one sentence if this host cannot run the checks.
 
 The two machines that start the installed disk wait for the installation; everything else runs side
 by side as far as cores and memory allow.
@@ -102,7 +102,7 @@ def jobs(request: Request) -> list[Job]:
 
 
 class QemuHost:
-    """This host, its machines run by QEMU; a context that frees the disk."""
+    """This host, its machines run by QEMU; a context that frees what they share."""
 
     def __init__(self, request: Request) -> None:
         # Where nothing is mounted for these process ids, another process's numbers would be read.
@@ -121,6 +121,7 @@ class QemuHost:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._probe.stop()
         self._free_disk()
 
     @property
@@ -174,6 +175,9 @@ class QemuHost:
 def check(request: Request) -> dict[str, Any]:
     """Run all checks and return the content of the result file."""
     plan = jobs(request)
+    # A build that is resumed has those of its parent.
+    for name in boot_plan.log_names(plan):
+        request.scratch.joinpath(name).unlink(missing_ok=True)
     with QemuHost(request) as host:
         began = time.monotonic()
         try:

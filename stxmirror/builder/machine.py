@@ -165,6 +165,11 @@ class Probe:
         except subprocess.TimeoutExpired:
             return "tcg"
         finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the machine if it still runs."""
+        if self._process is not None:
             stop(self._process)
 
 
@@ -250,10 +255,12 @@ class Guest:
 
 
 def _waited(process: Path) -> float:
-    """Return for how long all threads of ``process`` waited for a processor, as far as is known."""
+    """Return for how long the machine's processors waited for one of the host, in seconds."""
     waited = 0
     for thread in process.joinpath("task").iterdir():
-        # A kernel may be built without it.
-        with contextlib.suppress(OSError):
-            waited += int(thread.joinpath("schedstat").read_text().split()[1])
+        # The first thread waits for events, of which there are many while the machine is idle. A
+        # kernel may be built without these numbers.
+        if thread.name != process.name:
+            with contextlib.suppress(OSError):
+                waited += int(thread.joinpath("schedstat").read_text().split()[1])
     return waited / _NANOSECONDS

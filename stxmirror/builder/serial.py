@@ -25,14 +25,12 @@ _LONGEST_LINE = 65536
 
 # ECMA-48 and xterm. A string (OSC, DCS, ...) ends with BEL or ST; one that lacks its end must not
 # swallow the lines after it. A sequence at the very end may still lack its last bytes.
-_STRING = r"\x1b[\]PX^_][^\x07\x1b\n\r]*(?:\x07|\x1b\\)?"
+_STRING = r"\x1b[\]PX^_][^\x07\x1b\r]*(?:\x07|\x1b\\)?"
 _CURSOR = r"\x1b\[[0-9;]*[ABEFHdf]|\x1b[DEM78c]"
 _COLUMN = r"\x1b\[[0-9;]*[CG]|\t"
 _CSI = r"\x1b\[[0-?]*[ -/]*(?:[@-~]|$)"
 _ESCAPE = r"\x1b[ -/]*(?:[0-~]|$)|\x1b"
-_CONTROLS = re.compile(
-    rf"(?P<end>\r+\n)|(?P<moved>{_CURSOR}|\r)|(?P<space>{_COLUMN})|{_STRING}|{_CSI}|{_ESCAPE}"
-)
+_CONTROLS = re.compile(rf"(?P<moved>{_CURSOR}|\r)|(?P<space>{_COLUMN})|{_STRING}|{_CSI}|{_ESCAPE}")
 # Stands for "the cursor went elsewhere": what follows begins a line, or draws one anew.
 _MOVED = "\v"
 _NUMBER = re.compile(r"\d+")
@@ -41,24 +39,26 @@ _NUMBER = re.compile(r"\d+")
 _KERNEL = re.compile(r"(?:<\d{1,3}>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 
 
-def plain_text(data: bytes) -> str:
-    """Return ``data`` without control characters and sequences.
+def plain_text(line: bytes) -> str:
+    """Return one line, given without its end, without control characters and sequences.
 
-    Lines end with a newline; a vertical tab stands where the cursor was moved or sent back to the
-    line's beginning.
+    A vertical tab stands where the cursor was moved or sent back to the line's beginning.
     """
 
-    def replace(found: re.Match[str]) -> str:
-        kind = found.lastgroup
-        return {"end": "\n", "moved": _MOVED, "space": " "}.get(kind or "", "")
+    def replaced(found: re.Match[str]) -> str:
+        if found["moved"]:
+            return _MOVED
+        return " " if found["space"] else ""
 
-    text = data.decode("utf-8", "ignore").replace(_MOVED, "")
+    text = line.decode("utf-8", "ignore").replace(_MOVED, "")
+    if text.isprintable():
+        return text
     shown: list[str] = []
-    for letter in _CONTROLS.sub(replace, text):
+    for letter in _CONTROLS.sub(replaced, text):
         if letter == "\b":
-            if shown and shown[-1] not in "\n\v":
+            if shown and shown[-1] != _MOVED:
                 shown.pop()
-        elif letter.isprintable() or letter in "\n\v":
+        elif letter.isprintable() or letter == _MOVED:
             shown.append(letter)
     return "".join(shown)
 
@@ -83,7 +83,7 @@ class SerialLine:
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 
     def feed(self, data: bytes) -> None:
-        """Take what the machine wrote since the last call, which may be nothing."""
+        """Take what the machine wrote; nothing means that it has written nothing for a while."""
         *lines, rest = (self._unfinished + data).split(b"\n")
         if len(rest) > _LONGEST_LINE:
             lines, rest = [*lines, rest], b""

@@ -1,10 +1,10 @@
-"""Tiny ISOs that boot in a third of a second, and the project's modules called as Ansible does."""
+"""Tiny ISOs that boot in a third of a second, and this host as the checks of an ISO see it."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ import pytest
 from tiny_iso import write_iso
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT))
+
+from stxmirror.builder import boot_plan, iso_checks  # noqa: E402 - the path comes first
+from stxmirror.builder.boot_plan import Job, Step, Verdict  # noqa: E402
+from stxmirror.builder.deadline import Limits  # noqa: E402
+
 BUILD_ID = "master/sample/20261122T024512Z"
+MARKER = "SAMPLE: installer x ready"
 
 
 @pytest.fixture
@@ -28,34 +35,52 @@ def make_iso(tmp_path):
 
 
 @pytest.fixture
-def start_module():
-    """Start a module as Ansible does, in a process of its own."""
+def make_request(tmp_path):
+    """Make a request for checks of an ISO, as its JSON text."""
 
-    def start(name: str, check: bool = False, **arguments: Any) -> subprocess.Popen[str]:
-        told = json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check}})
-        process = subprocess.Popen(
-            [sys.executable, str(PROJECT / "library" / f"{name}.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdin is not None
-        process.stdin.write(told)
-        process.stdin.close()
-        process.stdin = None
-        return process
+    def make(iso: Path, **changes: Any) -> str:
+        scratch = tmp_path / "a,b"
+        scratch.mkdir(exist_ok=True)
+        request = {
+            "iso": str(iso),
+            "build_id": BUILD_ID,
+            "scratch": str(scratch),
+            "min_bytes": 1,
+            "memory_mb": 32,
+            "disk_gb": 1,
+            "time_limit": 30,
+            "markers": {"boot": MARKER, "install": "installed x", "installed": "running x"},
+            "failure_markers": ["SAMPLE: FAILED"],
+            "installed_uefi": False,
+            "result": str(tmp_path / "result.json"),
+        }
+        return json.dumps(request | changes)
 
-    return start
+    return make
 
 
 @pytest.fixture
-def call_module(start_module):
-    """What a module replies."""
+def boot(make_request):
+    """The verdict about one machine that has the ISO in its drive and has to say MARKER."""
 
-    def call(name: str, **arguments: Any) -> dict[str, Any]:
-        said, errors = start_module(name, **arguments).communicate(timeout=120)
-        assert said.strip(), errors
-        return json.loads(said.strip().splitlines()[-1])
+    def run(
+        iso: Path,
+        *,
+        limits: Limits | None = None,
+        firmware: str = "bios",
+        host_type: type[iso_checks.QemuHost] = iso_checks.QemuHost,
+        failure_markers: Sequence[str] = (),
+        **changes: Any,
+    ) -> Verdict:
+        request = iso_checks.Request.read(make_request(iso, **changes))
+        with host_type(request) as host:
+            # A machine that stands still does so however busy the machine of the tests is.
+            host.cores = 1_000_000
+            return boot_plan.run(
+                [Job("m", firmware, (Step("boot", MARKER),), from_iso=True)],
+                host,
+                limits=limits or Limits(cpu=60, still=600, wall=600),
+                failure_markers=failure_markers,
+            )["boot"]
 
-    return call
+    return run

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 HALT = bytes.fromhex("f4ebfd")  # hlt; jmp back
+SPIN = bytes.fromhex("ebfe")  # jmp to itself
 POWER_OFF = bytes.fromhex("ba0406b80020efebf7")  # mov dx,0x604; mov ax,0x2000; out dx,ax; jmp back
 
 # Entered at 0000:7C00. The text at 7D00, then the sector at 8000 to the first sector of the first
@@ -37,14 +38,14 @@ DISK = bytes.fromhex("31c08ed8fc be407c baf803 ac84c07403eeebf8") + HALT
 UEFI = bytes.fromhex("488d3519000000 fc 66baf803 ac84c07403eeebf8") + HALT
 
 
-def bios_image(boot: str, install: str, installed: str, power_off: bool) -> bytes:
+def bios_image(boot: str, install: str, installed: str, at_end: bytes) -> bytes:
     """The El Torito image: four sectors of 512 bytes."""
     image = bytearray(2048)
     code = CD if install else CD_WITHOUT_DISK
     sector = DISK.ljust(64, b"\0") + installed.encode()
     for offset, part in (
         (0, code),
-        (0x40, POWER_OFF if power_off else HALT),
+        (0x40, at_end),
         (0x100, boot.encode()),
         (0x180, install.encode()),
         (0x400, sector.ljust(510, b"\0") + b"\x55\xaa"),
@@ -85,20 +86,28 @@ def write_iso(
     boot: str = "",
     install: str = "",
     installed: str = "",
-    power_off: bool = False,
+    at_end: bytes = HALT,
     leave_out: str = "",
+    build_link: str = "",
     uefi: bool = True,
 ) -> None:
-    """Write the ISO ``out``; ``leave_out`` is a file of it that is not to be there."""
+    """Write the ISO ``out``.
+
+    ``at_end`` is what it does under BIOS when it has said everything; ``leave_out`` is a file of it
+    that is not to be there; ``build_link`` is what ``/BUILD`` links to instead of being a file.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch)
-        (tree / "boot.img").write_bytes(bios_image(boot, install, installed, power_off))
+        (tree / "boot.img").write_bytes(bios_image(boot, install, installed, at_end))
         write_esp(tree / "efi.img", boot)
         (tree / "repodata").mkdir()
         (tree / "repodata" / "repomd.xml").write_text("<repomd/>\n")
         (tree / "BUILD").write_text(f'OS="sample"\nBUILD_PATH="{build_id}"\n')
         if leave_out:
             (tree / leave_out).unlink()
+        if build_link:
+            (tree / "BUILD").unlink()
+            (tree / "BUILD").symlink_to(build_link)
         entry = ["-eltorito-alt-boot", "-e", "efi.img", "-no-emul-boot"] if uefi else []
         subprocess.run(
             [
