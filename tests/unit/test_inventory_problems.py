@@ -74,6 +74,25 @@ def test_a_known_mirror_is_called_as_ssh_calls_it(name: str, problem: str) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("http_proxy", "http://proxy:3128", ""),
+        ("https_proxy", "http://[fd00::1]:3128", ""),
+        ("no_proxy", ".example.org,192.0.2.0/24", ""),
+        ("http_proxy", "proxy:3128", "write it as http://"),
+        ("https_proxy", "http://me:hunter2@proxy:3128", "take the account out"),
+        ("no_proxy", "a, b", "write commas between"),
+    ],
+)
+def test_a_proxy_is_one_that_everything_can_use(key: str, value: str, problem: str) -> None:
+    found = judge("build_env_proxy", {key: value})
+    assert [(problem in text, keys) for text, keys in found] == (
+        [(True, (key,))] if problem else []
+    )
+    assert "hunter2" not in str(found)
+
+
 def test_streams_without_a_profile_are_left_to_the_streams_own_check() -> None:
     value = [{"name": "a", "profile": "there"}, {"name": "b"}, "c", {"profile": "their"}]
     found = judges.profile_problems(value, {"there"})
