@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from stxmirror.controller import state, verdict
-from stxmirror.controller.paths import ACCOUNT, Paths
+from stxmirror.controller.paths import ACCOUNT, Paths, project_directory
 from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
@@ -46,8 +46,15 @@ def _account() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(ACCOUNT)
     except KeyError as error:
+        project = project_directory()
+        advice = (
+            f"run playbooks/provision.yml in {project} to make one"
+            if (project / "playbooks").is_dir()
+            else "get the project's sources, which have the playbooks that make one (what pip "
+            "installed has none), and begin with their README.md"
+        )
         raise StxMirrorError(
-            f"this host has no account {ACCOUNT}: run playbooks/provision.yml for it first"
+            f"this command starts builds on a build host, and this host is none: {advice}"
         ) from error
 
 
