@@ -122,6 +122,13 @@ def test_a_place_is_the_innermost_line_that_is_found() -> None:
     assert setting.at((7,)).place == "f:1"
 
 
+def test_an_alias_may_not_stand_in_what_it_names() -> None:
+    assert places.compose("a: &x [1]\nb: [*x, *x]\n") is not None
+    with pytest.raises(places.NotYamlError, match="holds itself") as caught:
+        places.compose("a: 1\nb: &x\n  c: [*x]\n")
+    assert caught.value.line == 2
+
+
 def test_ini_lines_are_found_by_host_and_group() -> None:
     text = "a x=1 y='2 3' # z=4\n; c\n[g:children]\nh=1\n[g:vars]\nv=5\n[g]\nb[1:2] w=6\n"
     found = [(item.name, item.line, str(item.owner)) for item in places.in_ini_inventory(text, "f")]
