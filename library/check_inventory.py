@@ -12,7 +12,7 @@ author: StarlingX build tools (@starlingx)
 description:
   - Looks at every variable that the inventory, its C(group_vars) and C(host_vars) and the command
     line set, before any host is touched. Nothing runs on the host.
-  - Inventories in YAML, in INI's format, and programs (each is run once more) are looked at, and
+  - Inventories in YAML, in INI's format, and programs (which are run again) are looked at, and
     whatever else Ansible has a plugin for. Each problem is named once, with file and line; a
     program has no lines, so that the host or group is named instead.
   - A name that begins with a role's name must be one of the role's inputs, and one that nearly is a

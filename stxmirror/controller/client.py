@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from stxmirror.controller import verdict
+from stxmirror.controller.project import project_directory
 from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
@@ -47,8 +48,15 @@ def _account() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(ORCHESTRATOR)
     except KeyError as error:
+        project = project_directory()
+        advice = (
+            f"run playbooks/provision.yml in {project} to make one"
+            if (project / "playbooks").is_dir()
+            else "get the project's sources, which have the playbooks that make one (what pip "
+            "installed has none), and begin with their README.md"
+        )
         raise StxMirrorError(
-            f"this host has no account {ORCHESTRATOR}: run playbooks/provision.yml for it first"
+            f"this command starts builds on a build host, and this host is none: {advice}"
         ) from error
 
 

@@ -225,7 +225,7 @@ class _Host:
         except AnsibleError as error:
             found = [f"{name} {_unusable(str(error.message))}"]
         for problem in found:
-            yield setting, problem
+            yield setting, problem + _how_to_write(setting, name, problem)
 
     def _secret(self, value: Any) -> bool:
         """Whether a value is encrypted or refers to what is, or to a secret by its name."""
@@ -259,6 +259,17 @@ def _unusable(message: str) -> str:
             "add --ask-vault-pass (docs/secrets.md has other ways)"
         )
     return f"cannot be worked out: {message}"
+
+
+def _how_to_write(setting: Setting, name: str, problem: str) -> str:
+    """Add how a value gets its type in a place where quotes do not decide."""
+    if not problem.endswith(", without quotes"):
+        return ""
+    if setting.path == places.COMMAND_LINE:
+        return f", as JSON: -e '{{\"{name}\": ...}}'"
+    if setting.line and not setting.value and "true or false" in problem:
+        return ", which are True and False in an INI file"
+    return ""
 
 
 def _options(path: Path) -> dict[str, Any]:

@@ -82,6 +82,23 @@ def _for_mirrors(problem: str) -> str:
     )
 
 
+def _proxy(value: Any, _look: Look) -> list[Problem]:
+    found: list[Problem] = []
+    for key, text in value.items():
+        if key == "no_proxy":
+            wrong = "" if re.fullmatch(r"\S*", text) else "write commas between, and no spaces"
+        elif "@" in text:
+            # Nothing of it is repeated.
+            wrong = "take the account out, every build can read it: let the proxy know the host"
+        elif not re.fullmatch(r"https?://\S+", text):
+            wrong = "write it as http://proxy.example.com:3128"
+        else:
+            wrong = ""
+        if wrong:
+            found.append((f"{key} cannot be used: {wrong}", (key,)))
+    return found
+
+
 def _publishing(value: Any, look: Look) -> list[Problem]:
     """Say now what a build would learn at its end."""
     if "publish_host" not in value:
@@ -140,6 +157,7 @@ JUDGES: dict[str, tuple[frozenset[str], Judge]] = {
     "users_admins": (frozenset({"users"}), _admins),
     "hardening_admin_networks": (frozenset({"hardening"}), _networks),
     "build_env_mirrors": (frozenset({"build_env"}), _mirrors),
+    "build_env_proxy": (frozenset({"build_env"}), _proxy),
     "scheduler_variables": (frozenset({"scheduler"}), _publishing),
     "streams": (frozenset({"scheduler", "mirror_host"}), _streams),
 }

@@ -85,7 +85,25 @@ def compose(text: str) -> yaml.Node | None:
         what = f"the byte {code - 0xDC00:#04x}, no UTF-8" if byte else f"the character U+{code:04X}"
         line = text.count("\n", 0, error.position) + 1
         raise NotYamlError(f"has {what}, which YAML does not allow: take it out", line) from error
+    _refuse_circles(node, set(), set())
     return node
+
+
+def _refuse_circles(node: yaml.Node | None, outer: set[int], done: set[int]) -> None:
+    """Raise NotYamlError if an alias stands inside of what it names: such a value has no end."""
+    if node is None or id(node) in done:
+        return
+    if id(node) in outer:
+        line = node.start_mark.line + 1
+        raise NotYamlError("holds itself, by an alias (*): write it out", line)
+    inner: list[yaml.Node] = []
+    if isinstance(node, yaml.SequenceNode):
+        inner = node.value
+    elif isinstance(node, yaml.MappingNode):
+        inner = [part for pair in node.value for part in pair]
+    for part in inner:
+        _refuse_circles(part, outer | {id(node)}, done)
+    done.add(id(node))
 
 
 def quoted_line(text: str, reason: str) -> int:

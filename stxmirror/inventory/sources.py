@@ -194,7 +194,11 @@ def unread(
 
 
 def _unread_variables(loader: Any, path: Path, owner: Owner) -> Iterator[Unread]:
-    encrypted = path.read_bytes().startswith(_VAULT)
+    try:
+        encrypted = path.read_bytes().startswith(_VAULT)
+    except OSError as error:
+        yield Unread(path, 0, f"cannot be read ({error.strerror}): let yourself read it")
+        return
     try:
         text = _text(loader, path)
     except AnsibleError as error:

@@ -20,9 +20,9 @@ GOOD = {"install": "installed x\n", "installed": "running x\n"}
 def start():
     """Start the checks of a request."""
 
-    def run(request: Path, **environment: str) -> subprocess.Popen[str]:
+    def run(request: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "stxmirror.builder.iso_checks", str(request)],
+            [sys.executable, "-m", "stxmirror.builder.iso_checks", request],
             env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
             stderr=subprocess.PIPE,
             text=True,

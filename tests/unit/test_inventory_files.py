@@ -107,7 +107,8 @@ def test_no_hosts_are_an_error(tmp_path: Path, text: str | None, problem: str) -
 
 def test_inventories_of_every_kind_are_looked_at(inventory: Path) -> None:
     (inventory / "more.ini").write_text(
-        "# hosts\n[build_hosts]\nb[1:3] scheduler_keep_version=3\n\n"
+        "# hosts\n[build_hosts]\nb[1:3] scheduler_keep_version=3\n"
+        "b4 hardening_ssh_enabled=true scheduler_keep_versions=4\n"
         "[mirrors]\n[mirrors:vars]\nmirror_host_stor = /x\n",
         encoding="utf-8",
     )
@@ -121,8 +122,12 @@ def test_inventories_of_every_kind_are_looked_at(inventory: Path) -> None:
     )
     script.chmod(0o755)
     assert_once(
-        play(inventory),
+        play(inventory, "-e", "watch_disk_warning=80"),
         (
+            "/more.ini:4: hardening_ssh_enabled is a text: write true or false, without quotes, "
+            "which are True and False in an INI file",
+            "(-e): watch_disk_warning is a text: write a whole number, without quotes, as JSON: "
+            "-e '{\"watch_disk_warning\": ...}'",
             "/more.ini:3: nothing reads scheduler_keep_version: write scheduler_keep_versions",
             "/more.ini:7: nothing reads mirror_host_stor: write mirror_host_store",
             "/cloud (group mirrors): nothing reads mirror_host_titel: write mirror_host_title",

@@ -74,6 +74,25 @@ def test_a_known_mirror_is_called_as_ssh_calls_it(name: str, problem: str) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("http_proxy", "http://proxy:3128", ""),
+        ("https_proxy", "http://[fd00::1]:3128", ""),
+        ("no_proxy", ".example.org,192.0.2.0/24", ""),
+        ("http_proxy", "proxy:3128", "write it as http://"),
+        ("https_proxy", "http://me:hunter2@proxy:3128", "take the account out"),
+        ("no_proxy", "a, b", "write commas between"),
+    ],
+)
+def test_a_proxy_is_one_that_everything_can_use(key: str, value: str, problem: str) -> None:
+    found = judge("build_env_proxy", {key: value})
+    assert [(problem in text, keys) for text, keys in found] == (
+        [(True, (key,))] if problem else []
+    )
+    assert "hunter2" not in str(found)
+
+
 def test_streams_without_a_profile_are_left_to_the_streams_own_check() -> None:
     value = [{"name": "a", "profile": "there"}, {"name": "b"}, "c", {"profile": "their"}]
     found = judges.profile_problems(value, {"there"})
@@ -101,6 +120,13 @@ def test_a_place_is_the_innermost_line_that_is_found() -> None:
     assert setting.at((0, "profile")).place == "f:3"
     assert setting.at((1, "profile")).place == "f:4"
     assert setting.at((7,)).place == "f:1"
+
+
+def test_an_alias_may_not_stand_in_what_it_names() -> None:
+    assert places.compose("a: &x [1]\nb: [*x, *x]\n") is not None
+    with pytest.raises(places.NotYamlError, match="holds itself") as caught:
+        places.compose("a: 1\nb: &x\n  c: [*x]\n")
+    assert caught.value.line == 2
 
 
 def test_ini_lines_are_found_by_host_and_group() -> None:
