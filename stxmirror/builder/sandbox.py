@@ -160,7 +160,7 @@ def run_program(
     )
     try:
         found = json.loads(read_inside(workspace / result, [workspace]))
-    except (Unusable, ValueError):
+    except (Unusable, ValueError, RecursionError):
         found = None
     if outcome.result in ("ok", "failed") and isinstance(found, dict):
         return found

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from stxmirror import context
 from stxmirror.builder import prepare, sandbox
-from stxmirror.builder.checkout import Source
+from stxmirror.builder.checkout import Project, Source
 from stxmirror.builder.session import Session, build_date
 from stxmirror.errors import StxMirrorError
 from stxmirror.records import BuildRecord, Change
@@ -141,6 +141,7 @@ def _check_unit(cgroup: str) -> None:
 
 def _keep(session: Session, record: BuildRecord, found: Mapping[str, Any]) -> bool:
     """Check what the builder found, write it down, and say whether anything is new."""
+    _check_found(found)
     commits = {str(p["path"]): str(p["commit"]) for p in found["projects"]}
     try:
         text = context.render(commits)
@@ -168,6 +169,22 @@ def _keep(session: Session, record: BuildRecord, found: Mapping[str, Any]) -> bo
         or good is None
         or good["manifest_revision"] != found["manifest_revision"]
     )
+
+
+def _check_found(found: Mapping[str, Any]) -> None:
+    """Refuse what is no answer of ``prepare``; what is in the changes, the record's schema says."""
+    projects, changes, mended = (found.get(key) for key in ("projects", "changes", "mended"))
+    keys = set(Project.__dataclass_fields__)
+    if not (
+        isinstance(projects, list)
+        and all(isinstance(project, dict) and set(project) == keys for project in projects)
+        and isinstance(found.get("manifest_revision"), str)
+        and isinstance(changes, (list, type(None)))
+        and isinstance(mended, list)
+    ):
+        raise StxMirrorError(
+            "prepare did not say what it has checked out: provision the build host again"
+        )
 
 
 def _take_parents(session: Session, record: BuildRecord) -> None:
