@@ -73,10 +73,20 @@ def make_directories(request: Mapping[str, Any]) -> None:
     workspace = Path(request["workspace"])
     logs = workspace / "logs"
     if request["logs_aside"] and logs.is_dir():
-        logs.rename(workspace / request["logs_aside"])
+        logs.rename(_free_name(workspace / request["logs_aside"]))
     for directory in (logs, workspace / "sanity"):
         directory.mkdir(exist_ok=True)
     (workspace / "BUILD").write_text(request["build_file"], encoding="utf-8")
+
+
+def _free_name(path: Path) -> Path:
+    """Return the path, with a number behind it where a build was resumed more than once."""
+    number = 1
+    found = path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def restore(kept: Path | None, inputs: Path) -> None:
