@@ -249,7 +249,9 @@ def _projects(source: Source, root: Path) -> list[Project]:
         commit = out.strip()
         _, url, _ = git(root / path, "config", "--get-regexp", r"^remote\..*\.url$")
         address = url.split("\n")[0].partition(" ")[2]
-        found.append(Project(path, address, refs.get(path, commit), commit))
+        # One that the manifest does not name (a submodule) is asked for as what it is not: it
+        # counts as changed. As its own commit it would never change.
+        found.append(Project(path, address, refs.get(path, ""), commit))
     return found
 
 
