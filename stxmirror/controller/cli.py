@@ -11,7 +11,7 @@ from typing import NoReturn
 from stxmirror import __version__, parts, streams
 from stxmirror.controller import client, remotes, show
 from stxmirror.controller.inventory import load_streams, stage_names
-from stxmirror.controller.project import project_directory
+from stxmirror.controller.play import play
 from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
@@ -209,10 +209,8 @@ def _stop(paths: Paths, given: argparse.Namespace) -> int:
 
 def _prune(paths: Paths, given: argparse.Namespace) -> int:
     load_streams(paths)
-    words = ["--check"] if given.check else []
-    if given.allow_more:
-        words += ["-e", '{"prune_allow_more": true}']
-    client.exec_playbook(project_directory(), "playbooks/prune.yml", words)
+    variables = {"prune_allow_more": True} if given.allow_more else {}
+    return play(paths, "prune", variables, check=given.check)
 
 
 def _directory(paths: Paths, ref: str) -> str:

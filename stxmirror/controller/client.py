@@ -7,9 +7,8 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 from stxmirror.controller import verdict
 from stxmirror.controller.request import Request
@@ -174,11 +173,3 @@ def outcome(paths: Paths, project: str, request: Request) -> int:
         "`journalctl -u 'stx-build@*' -n 50` may say why\n"
     )
     return 1
-
-
-def exec_playbook(project: Path, playbook: str, arguments: Sequence[str]) -> NoReturn:
-    """Become ansible-playbook, for what needs no lock; does not return."""
-    program = Path(sys.prefix) / "bin" / "ansible-playbook"
-    os.chdir(project)
-    os.environ.setdefault("LANG", "C.UTF-8")
-    os.execv(program, [str(program), playbook, *arguments])  # noqa: S606 - no shell on purpose
