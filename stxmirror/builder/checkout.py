@@ -144,7 +144,7 @@ def list_refs(url: str, name: str, timeout: float) -> tuple[dict[str, str] | Non
     return {ref: commit for commit, ref in lines}, ""
 
 
-def is_unchanged(source: Source, revision: str, known: Sequence[Project]) -> bool:
+def is_unchanged(source: Source, known: Sequence[Project]) -> bool:
     """Whether every repository still is at the commit that the last good build had of it.
 
     A repository that does not answer counts as changed: the sync then says what is wrong.

@@ -50,10 +50,10 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     if source is not None:
         revision, commit = checkout.find_revision(source)
         known = request["known"]
-        if known and known["manifest_revision"] == commit:
+        if known:
             projects = [Project(**project) for project in known["projects"]]
-            if checkout.is_unchanged(source, revision, projects):
-                return {"unchanged": True}
+            same = known["manifest_revision"] == commit
+            return {"unchanged": same and checkout.is_unchanged(source, projects)}
     make_directories(request)
     if source is None:
         return found

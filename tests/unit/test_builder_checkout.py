@@ -232,7 +232,7 @@ def test_a_branch_that_was_pushed_anew_is_followed(bring, remotes):
 
 
 def is_unchanged(source: Source, made: Checkout) -> bool:
-    return checkout.is_unchanged(source, "master", made.projects)
+    return checkout.is_unchanged(source, made.projects)
 
 
 def test_what_stands_still_is_unchanged_and_what_moves_is_not(bring, remotes, source):

@@ -228,6 +228,38 @@ def test_a_resumed_build_keeps_what_its_parent_was_made_of(paths, entry, remotes
     assert kept == ["the first child's", "the parent's"]
 
 
+@pytest.mark.parametrize(
+    "content", ["{", "{}", '{"manifest_revision": "x", "projects": [{"path": "tools"}]}']
+)
+def test_sources_that_another_version_wrote_down_count_as_none(paths, entry, sync, content):
+    first = opened(paths, entry)
+    sync(first)
+    good(first)
+    (first.directory / "sources.json").write_text(content)
+    second = opened(paths, entry)
+    assert sync(second)
+    assert second.record()["changes"] == []
+
+
+def test_what_has_changed_is_fetched_once(paths, entry, remotes, sync, monkeypatch):
+    first = opened(paths, entry)
+    sync(first)
+    good(first)
+    remotes.commit("two", "second")
+    second = opened(paths, entry)
+    calls = []
+    run = sources.sandbox.run_program
+
+    def counted(box, module, request, **given):
+        found = run(box, module, request, **given)
+        calls.append("unchanged" in found)
+        return found
+
+    monkeypatch.setattr(sources.sandbox, "run_program", counted)
+    assert sync(second)
+    assert calls == [True, False]
+
+
 def test_the_sites_proxy_reaches_what_uses_the_network_alone(paths, entry, remotes, sync):
     paths.etc.mkdir(exist_ok=True)
     paths.environment.write_text('# ours\nhttps_proxy="http://p:3128"\nno_proxy=localhost\n\n')
