@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from stxmirror import records
 from stxmirror.builder import session as sessions
 from stxmirror.builder.session import PartFailed, Session
+from stxmirror.builder.stages import Limits, run_stages
 from stxmirror.errors import StxMirrorError
+from stxmirror.state.builds import close_unfinished
 from stxmirror.state.events import Events
 from stxmirror.state.files import read_json, write_json
 
@@ -151,6 +153,39 @@ def test_a_failure_is_closed_whatever_tools_and_sources_wrote(session, data):
     closed = sessions.close_failure(session, why)
     assert closed["result"] == "fail"
     assert records.check(read_json(session.directory / "build.json"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_so_is_a_build_that_was_killed(session, data):
+    fresh = {**copy.deepcopy(session.record()), "result": "fail", "finished": None}
+    fresh["failed_stage"] = None
+    free = {key: data.draw(JSON | usual) for key, usual in FREE.items()}
+    write_json(session.directory / "build.json", {**fresh, **free})
+    when = datetime(2026, 11, 2, 3, 0, 0, tzinfo=timezone.utc)
+    directory = session.id.rpartition("/")[0]
+    closed = close_unfinished(session.paths, directory, why="killed", part="iso", now=when)
+    assert closed == [session.id]
+    record = records.check(read_json(session.directory / "build.json"))
+    assert (record["result"], record["failed_stage"]) == ("fail", "iso")
+    assert "killed" in record["excerpt"]
+
+
+class Broken:
+    """A sandbox that cannot be made."""
+
+    def run(self, task):
+        raise StxMirrorError("run-as-builder run failed: no name spaces")
+
+
+def test_a_sandbox_that_cannot_be_made_fails_the_stage_that_needed_it(session):
+    """Or nobody could resume the build there once the host is mended."""
+    events = Events(session.paths.events("master"))
+    broken = replace(session, make_sandbox=lambda *_: Broken())
+    with pytest.raises(PartFailed, match="no name spaces") as failure:
+        run_stages(broken, Limits(0, 0))
+    assert failure.value.part == "packages"
+    assert events.new()[-1] == {"event": "end", "part": "packages", "result": "failed"}
 
 
 def test_what_is_left_out_of_a_failure_is_said(session):

@@ -7,7 +7,9 @@ import os
 import subprocess
 
 import pytest
+import yaml
 from build_host import ID, NOW, record
+from remotes import git
 
 from stxmirror.controller import cli, client
 from stxmirror.controller.inventory import load_streams, stage_names
@@ -243,6 +245,26 @@ def test_a_branch_that_does_not_exist_starts_nothing(paths, tmp_path, host, caps
     assert not paths.state.exists()
     run(paths, "build", "master", "--trigger", "cron", capsys=capsys)
     assert (tmp_path / "called").exists()
+
+
+def test_a_real_repository_is_asked_before_anything_is_opened(
+    paths, tmp_path, ends, make_stream, capsys
+):
+    (tmp_path / "bin" / "git").unlink()
+    bare, work = tmp_path / "manifest.git", tmp_path / "work"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(tmp_path, "init", "-q", "-b", "f/x", str(work))
+    git(work, "commit", "-q", "--allow-empty", "-m", "x")
+    git(work, "push", "-q", str(bare), "f/x")
+    entry = make_stream(match="f/*", manifest={"url": f"file://{bare}", "file": "default.xml"})
+    file = paths.inventory / "group_vars" / "all" / "streams.yml"
+    file.write_text(yaml.safe_dump({"streams": [entry]}))
+    ends()
+    code, _, errors = run(paths, "build", "f/nonesuch", capsys=capsys)
+    assert code == 2
+    assert f"file://{bare} has no branch or tag 'f/nonesuch'" in errors
+    assert not (tmp_path / "called").exists()
+    assert run(paths, "build", "f/x", capsys=capsys)[0] == 0
 
 
 def test_a_server_that_does_not_answer_is_for_the_build_to_report(paths, host, ends, capsys):
