@@ -236,7 +236,9 @@ def _without_invalid_parts(record: BuildRecord) -> BuildRecord:
     lost = []
     rules = schema.load(SCHEMA_NAME)
     for key, nothing in empty.items():
-        if schema.problems({**_VALID, key: kept.get(key)}, rules):
+        if schema.problems({**_VALID, key: kept.get(key)}, rules) or (
+            key == "stages" and _listed_twice(kept[key])
+        ):
             kept[key] = nothing
             lost.append(key)
     if lost:
@@ -291,8 +293,7 @@ def _contradictions(record: Mapping[str, Any], finished: bool) -> list[str]:
         found.append("finished is missing: close the record first")
     if ended is not None and ended < started:
         found.append("it finished before it started")
-    names = [stage["name"] for stage in record["stages"]]
-    if len(names) != len(set(names)):
+    if _listed_twice(record["stages"]):
         found.append("a stage is listed twice")
     if record["result"] == "success":
         bad = [stage["name"] for stage in record["stages"] if stage["result"] not in PASSING]
@@ -301,3 +302,8 @@ def _contradictions(record: Mapping[str, Any], finished: bool) -> list[str]:
                 f"it is a success with a failed stage ({record['failed_stage'] or bad[0]})"
             )
     return found
+
+
+def _listed_twice(stages: Sequence[StageRun]) -> bool:
+    names = [stage["name"] for stage in stages]
+    return len(names) != len(set(names))

@@ -144,7 +144,7 @@ def list_refs(url: str, name: str, timeout: float) -> tuple[dict[str, str] | Non
     return {ref: commit for commit, ref in lines}, ""
 
 
-def is_unchanged(source: Source, revision: str, known: Sequence[Project]) -> bool:
+def is_unchanged(source: Source, known: Sequence[Project]) -> bool:
     """Whether every repository still is at the commit that the last good build had of it.
 
     A repository that does not answer counts as changed: the sync then says what is wrong.
@@ -249,7 +249,9 @@ def _projects(source: Source, root: Path) -> list[Project]:
         commit = out.strip()
         _, url, _ = git(root / path, "config", "--get-regexp", r"^remote\..*\.url$")
         address = url.split("\n")[0].partition(" ")[2]
-        found.append(Project(path, address, refs.get(path, commit), commit))
+        # One that the manifest does not name (a submodule) is asked for as what it is not: it
+        # counts as changed. As its own commit it would never change.
+        found.append(Project(path, address, refs.get(path, ""), commit))
     return found
 
 

@@ -50,10 +50,10 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     if source is not None:
         revision, commit = checkout.find_revision(source)
         known = request["known"]
-        if known and known["manifest_revision"] == commit:
+        if known:
             projects = [Project(**project) for project in known["projects"]]
-            if checkout.is_unchanged(source, revision, projects):
-                return {"unchanged": True}
+            same = known["manifest_revision"] == commit
+            return {"unchanged": same and checkout.is_unchanged(source, projects)}
     make_directories(request)
     if source is None:
         return found
@@ -73,10 +73,20 @@ def make_directories(request: Mapping[str, Any]) -> None:
     workspace = Path(request["workspace"])
     logs = workspace / "logs"
     if request["logs_aside"] and logs.is_dir():
-        logs.rename(workspace / request["logs_aside"])
+        logs.rename(_free_name(workspace / request["logs_aside"]))
     for directory in (logs, workspace / "sanity"):
         directory.mkdir(exist_ok=True)
     (workspace / "BUILD").write_text(request["build_file"], encoding="utf-8")
+
+
+def _free_name(path: Path) -> Path:
+    """Return the path, with a number behind it where a build was resumed more than once."""
+    number = 1
+    found = path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def restore(kept: Path | None, inputs: Path) -> None:

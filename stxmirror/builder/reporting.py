@@ -69,7 +69,7 @@ def _attempt(paths: Paths, run: Run, project: str) -> Attempt:
         finished=status.now_text(now()),
         result="fail",
         failed_stage=parts.OPEN.word,
-        why=run.why[:_WHY_MAX],
+        why=_line(run.why),
     )
     if run.nothing_new:
         good = status.read(paths, run.ref, project).last_success
@@ -92,8 +92,13 @@ def _attempt(paths: Paths, run: Run, project: str) -> Attempt:
         id=run.id,
         parent=record["parent"],
         failed_stage=record["failed_stage"],
-        why=why[:_WHY_MAX],
+        why=_line(why),
         missing=record["missing"],
         published=published,
-        unpublished_why="" if published else str(publication.get("why") or run.why),
+        unpublished_why="" if published else _line(str(publication.get("why") or run.why)),
     )
+
+
+def _line(text: str) -> str:
+    """Return a reason as one printable line: it may quote what a build wrote."""
+    return "".join(c if c.isprintable() else " " for c in text)[:_WHY_MAX]

@@ -92,17 +92,24 @@ class RealSandbox:
             "min_free_bytes": task.min_free_bytes,
             "max_bytes": task.max_bytes,
         }
-        reply = json.loads(self._ask("run", request))
-        return Outcome(
-            result=reply["result"],
-            why=reply["why"],
-            exit_code=reply["exit_code"],
-            started=_moment(reply["started"]),
-            finished=_moment(reply["finished"]),
-            seconds=reply["seconds"],
-            cpu_seconds=reply["cpu_seconds"],
-            peak_memory_bytes=reply["peak_memory_bytes"],
-        )
+        answer = self._ask("run", request)
+        try:
+            reply = json.loads(answer)
+            return Outcome(
+                result=reply["result"],
+                why=reply["why"],
+                exit_code=reply["exit_code"],
+                started=_moment(reply["started"]),
+                finished=_moment(reply["finished"]),
+                seconds=reply["seconds"],
+                cpu_seconds=reply["cpu_seconds"],
+                peak_memory_bytes=reply["peak_memory_bytes"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise StxMirrorError(
+                f"{self.helper.name} answered {answer[:200]!r}, which is no outcome of a command: "
+                "provision the build host again"
+            ) from error
 
     def reset_sources(self) -> None:
         """Make the stream's checkout an empty directory."""
@@ -160,7 +167,7 @@ def run_program(
     )
     try:
         found = json.loads(read_inside(workspace / result, [workspace]))
-    except (Unusable, ValueError):
+    except (Unusable, ValueError, RecursionError):
         found = None
     if outcome.result in ("ok", "failed") and isinstance(found, dict):
         return found

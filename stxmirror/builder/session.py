@@ -195,13 +195,14 @@ class Session:
         try:
             with self.reporter.part(word):
                 yield
-        except (StxMirrorError, OSError) as error:
+        except Exception as error:
             self.fail(word, error)
             raise
 
     def fail(self, word: str, error: Exception) -> None:
         """Keep why a part failed, for whoever closes the build."""
-        why = str(error)
+        known = isinstance(error, (StxMirrorError, OSError))
+        why = str(error) if known else f"{type(error).__name__}: {error}"
         given = error if isinstance(error, PartFailed) else PartFailed(why)
         content = {
             "part": given.part or word,

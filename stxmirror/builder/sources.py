@@ -6,13 +6,13 @@ What runs git runs as the builder (``prepare``); what it found is checked here b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast
 
 from stxmirror import context
 from stxmirror.builder import prepare, sandbox
-from stxmirror.builder.checkout import Source
+from stxmirror.builder.checkout import Project, Source
 from stxmirror.builder.session import Session, build_date
 from stxmirror.errors import StxMirrorError
 from stxmirror.records import BuildRecord, Change
@@ -58,20 +58,12 @@ def sync(
         **options,
     )
     good = _sources_of(session, session.previous_good)
-    asked = {
-        "known": good if good and not forced else None,
-        "old": {p["path"]: p["commit"] for p in good["projects"]} if good else None,
-        "commits": commits,
-    }
-    if not asked["known"]:
-        session.sandbox.reset_sources()
-    found = _prepare(session, source, **asked)
-    if found.get("unchanged"):
+    if good and not forced and _prepare(session, source, known=good)["unchanged"]:
         return False
-    if asked["known"]:
-        session.sandbox.reset_sources()
-        found = _prepare(session, source, **{**asked, "known": None})
-    return _keep(session, record, found)
+    # What stages left there may be anybody's, and belongs to no later build.
+    session.sandbox.reset_sources()
+    old = {p["path"]: p["commit"] for p in good["projects"]} if good else None
+    return _keep(session, record, _prepare(session, source, old=old, commits=commits))
 
 
 def _prepare(session: Session, source: Source | None, **asked: Any) -> dict[str, Any]:
@@ -141,6 +133,7 @@ def _check_unit(cgroup: str) -> None:
 
 def _keep(session: Session, record: BuildRecord, found: Mapping[str, Any]) -> bool:
     """Check what the builder found, write it down, and say whether anything is new."""
+    _check_found(found)
     commits = {str(p["path"]): str(p["commit"]) for p in found["projects"]}
     try:
         text = context.render(commits)
@@ -170,6 +163,27 @@ def _keep(session: Session, record: BuildRecord, found: Mapping[str, Any]) -> bo
     )
 
 
+def _check_found(found: Mapping[str, Any]) -> None:
+    """Refuse what is no answer of ``prepare``; what is in the changes, the record's schema says."""
+    if not (
+        _are_sources(found)
+        and isinstance(found.get("changes", ""), (list, type(None)))
+        and isinstance(found.get("mended"), list)
+    ):
+        raise StxMirrorError(
+            "prepare did not say what it has checked out: provision the build host again"
+        )
+
+
+def _are_sources(content: Mapping[str, Any] | None) -> bool:
+    if content is None or not isinstance(content.get("projects"), list):
+        return False
+    keys = {field.name for field in fields(Project)}
+    return isinstance(content.get("manifest_revision"), str) and all(
+        isinstance(project, dict) and set(project) == keys for project in content["projects"]
+    )
+
+
 def _take_parents(session: Session, record: BuildRecord) -> None:
     """Keep what the resumed build was made of with this one, too."""
     parent = Session.load(session.paths, str(session.parent))
@@ -183,7 +197,8 @@ def _take_parents(session: Session, record: BuildRecord) -> None:
 
 
 def _sources_of(session: Session, build_id: str | None) -> dict[str, Any] | None:
-    """Return what a build was made of, if it was written down."""
+    """Return what a build was made of, if it was written down, and by this version."""
     if build_id is None:
         return None
-    return read_json(session.paths.build(build_id) / "sources.json")
+    content = read_json(session.paths.build(build_id) / "sources.json")
+    return content if _are_sources(content) else None

@@ -13,6 +13,7 @@ from stxmirror.builder.sandbox import Outcome, Task
 from stxmirror.builder.session import PartFailed, Session
 from stxmirror.builder.sources import site_environment
 from stxmirror.builder.untrusted_files import Unusable, expand, open_inside, read_inside
+from stxmirror.errors import StxMirrorError
 from stxmirror.profiles import Profile, Stage
 from stxmirror.records import StageRun
 from stxmirror.state.events import PartResult
@@ -65,7 +66,12 @@ def run_stages(session: Session, limits: Limits) -> None:
 def _run_one(session: Session, profile: Profile, stage: Stage, limits: Limits) -> None:
     session.reporter.begin(stage.name)
     left = limits.deadline - int(time.time()) if limits.deadline else stage.time_limit
-    ended = _attempts(session, profile, stage, limits, max(1, min(stage.time_limit, left)))
+    try:
+        ended = _attempts(session, profile, stage, limits, max(1, min(stage.time_limit, left)))
+    except (StxMirrorError, OSError) as error:
+        # Of the host, not of the stage: there is nothing to note of a run that never was.
+        session.reporter.end(stage.name, "failed")
+        raise PartFailed(str(error), part=stage.name) from error
     result: PartResult = "ok"
     if ended.outcome.result != "ok":
         result = "timeout" if ended.outcome.result == "timeout" else "failed"

@@ -34,7 +34,7 @@ def count_packages(session: Session, reports: Sequence[str]) -> Packages:
     for text in _texts(session, reports):
         try:
             report = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(report, dict):
             continue

@@ -49,7 +49,9 @@ class Progress:
         """Take in an event of a build (:mod:`stxmirror.state.events`); return what to say."""
         kind = event["event"]
         if kind == "begin":
-            return [*self.finish_part(now), *self._start_part(str(event["part"]), now)]
+            # Parts follow each other: one that did not say how it ended was killed.
+            ended = self.finish_part(now, "failed")
+            return [*ended, *self._start_part(str(event["part"]), now)]
         if kind == "end":
             if event["part"] != self.part:
                 return []

@@ -61,6 +61,7 @@ class Run:
             expected=(read_json(paths.timings(self.project)) or {})
             if request.verb == "build"
             else {},
+            build_id=request.build_id or None,
         )
         self.events = Events(paths.events(self.project))
 
@@ -79,7 +80,7 @@ class Run:
             watcher.join()
         self.look()
         last_part = self.progress.part
-        say(self.progress.finish_part(time.monotonic()))
+        say(self.progress.finish_part(time.monotonic(), "failed"))
         return self.conclude(outcome, last_part)
 
     def close_leftovers(self, why: str) -> list[str]:

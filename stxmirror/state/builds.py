@@ -63,13 +63,16 @@ def close_unfinished(
         if content is None or content.get("finished") is not None:
             continue
         record = cast(BuildRecord, content)
+        # What a build that was killed left here may be anything.
+        lines = content.get("excerpt")
+        lines = [x for x in lines if isinstance(x, str)] if isinstance(lines, list) else []
         try:
             record = records.close(
                 record,
                 result="fail",
                 finished=now,
                 failed_stage=record.get("failed_stage") or part or "open",
-                excerpt=[*record.get("excerpt", []), why],
+                excerpt=[*lines, why],
             )
         except (StxMirrorError, KeyError, TypeError):
             # Not one of ours, or of another version: it says fail already, and stays as it is.

@@ -44,8 +44,11 @@ class Reporter:
         self._write({"event": "end", "part": part, "result": result})
 
     def note(self, text: str) -> None:
-        """Say something that whoever follows the build should know now."""
-        self._write({"event": "note", "text": text})
+        """Say something that whoever follows the build should know now.
+
+        It may quote what a build wrote: a terminal gets one printable line.
+        """
+        self._write({"event": "note", "text": "".join(c if c.isprintable() else " " for c in text)})
 
     @contextmanager
     def part(self, word: str) -> Iterator[None]:
@@ -79,7 +82,11 @@ class Events:
         file.unlink(missing_ok=True)
 
     def new(self) -> list[dict[str, Any]]:
-        """Return the events since the last call, oldest first."""
+        """Return the events since the last call, oldest first.
+
+        What is no event is passed over: a module that was killed, or a full disk, may leave half a
+        line that the next one is written behind.
+        """
         try:
             with self.file.open("rb") as stream:
                 stream.seek(self.position)
@@ -88,4 +95,27 @@ class Events:
             return []
         whole, end, _ = text.rpartition(b"\n")
         self.position += len(whole) + len(end)
-        return [json.loads(line) for line in whole.split(b"\n") if line]
+        return [event for line in whole.split(b"\n") if (event := _parse(line)) is not None]
+
+
+# What each event has beside its name.
+_KEYS = {
+    "build": ("id",),
+    "begin": ("part",),
+    "end": ("part", "result"),
+    "note": ("text",),
+}
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return the event in a line; ``None`` for what is none."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict):
+        return None
+    keys = _KEYS.get(str(event.get("event")))
+    if keys is None or not all(isinstance(event.get(key), str) for key in keys):
+        return None
+    return event

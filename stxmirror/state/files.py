@@ -14,15 +14,19 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a file; None if it is absent or not whole."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
 
 def write_json(path: Path, content: Mapping[str, Any], mode: int = 0o640) -> None:
-    """Replace a JSON file durably: a reader, and a crash, find the old content or the new."""
+    """Replace a JSON file durably: a reader, and a crash, find the old content or the new.
+
+    What is no text, such as the name of a file in another encoding, becomes question marks: as it
+    is, nobody could read the file again.
+    """
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
-    write_bytes(path, (text + "\n").encode("utf-8", "surrogateescape"), mode)
+    write_bytes(path, (text + "\n").encode("utf-8", "replace"), mode)
 
 
 def write_bytes(path: Path, content: bytes, mode: int) -> None:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
+from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
 from stxmirror.state.files import read_json, write_json
 from stxmirror.state.paths import Paths
 from stxmirror.times import format_time
@@ -91,7 +93,7 @@ def write_attempt(paths: Paths, ref: str, project: str, attempt: Attempt) -> Non
         attempt.result == "success"
         and attempt.published
         and attempt.id is not None
-        and attempt.id >= (before.last_success or "")
+        and _is_newer(attempt.id, before.last_success)
     ):
         good = {"id": attempt.id, "finished": attempt.finished}
     write_json(
@@ -99,6 +101,17 @@ def write_attempt(paths: Paths, ref: str, project: str, attempt: Attempt) -> Non
         {"schema": SCHEMA, "ref": ref, "last_attempt": asdict(attempt), "last_success": good},
         mode=0o644,
     )
+
+
+def _is_newer(build_id: str, other: str | None) -> bool:
+    """Whether a build began after another one, or is that one.
+
+    By their dates: a stream that got another distribution or layer has another directory.
+    """
+    try:
+        return other is None or BuildId.parse(build_id).when >= BuildId.parse(other).when
+    except StxMirrorError:
+        return True  # what was there is no build
 
 
 def now_text(now: datetime) -> str:

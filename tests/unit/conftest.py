@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
+sys.path.insert(1, str(PROJECT / "tests" / "helpers"))
 
 # The machine that runs the tests may be busy: what is slow is not therefore wrong.
 settings.register_profile(
@@ -148,10 +149,17 @@ def template():
 
 @pytest.fixture
 def paths(tmp_path, make_stream):
-    """A build host with three streams, whose unit is started and asked for by small scripts."""
-    from stxmirror.controller.paths import Paths
+    """A build host with three streams, all of it below a directory of the test."""
+    from stxmirror.state.paths import Paths
 
-    paths = Paths(etc=tmp_path / "etc", state=tmp_path / "state", build_unit=Path("build-unit"))
+    paths = Paths(
+        etc=tmp_path / "etc",
+        state=tmp_path / "state",
+        libexec=tmp_path / "libexec",
+        localdisk=tmp_path / "localdisk",
+        inputs=tmp_path / "inputs",
+        streams=tmp_path / "streams",
+    )
     variables = paths.inventory / "group_vars" / "all"
     variables.mkdir(parents=True)
     entries = [

@@ -7,12 +7,15 @@ import os
 import subprocess
 
 import pytest
+import yaml
 from build_host import ID, NOW, record
+from remotes import git
 
-from stxmirror.controller import cli, client, state
+from stxmirror.controller import cli, client
 from stxmirror.controller.inventory import load_streams, stage_names
 from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
+from stxmirror.state.files import write_json
 
 
 @pytest.fixture
@@ -32,6 +35,8 @@ def host(paths, tmp_path, monkeypatch):
     program("systemctl", f"[ ! -e {tmp_path}/runs ] && echo inactive || echo active")
     # sudo -n build-unit start DIRECTORY LIMIT
     program("sudo", f'printf "%s\\n" "$*" > {tmp_path}/called; cat > {tmp_path}/request')
+    # A manifest's repository that has every branch; test_remotes asks real ones.
+    program("git", "exit 0")
     return program
 
 
@@ -156,13 +161,15 @@ def test_the_exit_code_is_the_builds_verdict(paths, ends, capsys, attempt, code)
     request = json.loads((tmp_path / "request").read_text())
     assert request["reason"] == "a $HOME test"
     assert request["trigger"] == "person"
-    assert (tmp_path / "called").read_text() == "-n build-unit start master/sample 21600\n"
+    assert (tmp_path / "called").read_text() == f"-n {paths.build_unit} start master/sample 21600\n"
 
 
 def test_a_patterns_stream_is_started_in_its_own_directory(paths, ends, capsys):
     tmp_path = ends()
     assert run(paths, "build", "f/x", "--force", capsys=capsys)[0] == 0
-    assert (tmp_path / "called").read_text() == "-n build-unit start feature/x/sample 600\n"
+    assert (
+        tmp_path / "called"
+    ).read_text() == f"-n {paths.build_unit} start feature/x/sample 600\n"
     assert json.loads((tmp_path / "request").read_text())["force"] is True
 
 
@@ -180,7 +187,7 @@ def test_cron_hears_all_about_a_failure(paths, ends, capsys):
 
 def test_a_second_build_is_refused_with_what_the_first_one_does(paths, host, capsys):
     host("sudo", "cat >/dev/null; echo is running >&2; exit 75")
-    state.write_json(
+    write_json(
         paths.running("master"),
         {
             "started": "2026-11-01T02:00:00Z",
@@ -218,7 +225,7 @@ def test_ctrl_c_leaves_the_build_running(paths, host, capsys, monkeypatch):
 def test_following_shows_what_comes_until_the_unit_is_gone(paths, tmp_path, capsys):
     (tmp_path / "runs").touch()
     token = "20261101T020000Z-0a1b2c"  # noqa: S105 - the name of a run
-    state.write_json(paths.running("master"), {"request": token})
+    write_json(paths.running("master"), {"request": token})
     console = paths.console("master", token)
     console.parent.mkdir(parents=True)
     console.write_text("first\n")
@@ -226,6 +233,44 @@ def test_following_shows_what_comes_until_the_unit_is_gone(paths, tmp_path, caps
     code, output, _ = run(paths, "follow", "master", capsys=capsys)
     later.wait()
     assert (code, output) == (0, "first\nlast\n")
+
+
+def test_a_branch_that_does_not_exist_starts_nothing(paths, tmp_path, host, capsys):
+    """Cron's may be between two lives, and is for the build to report."""
+    host("git", "exit 2")
+    code, output, errors = run(paths, "build", "f/nonesuch", capsys=capsys)
+    assert (code, output) == (2, "")
+    assert "no branch or tag 'f/nonesuch'" in errors
+    assert not (tmp_path / "called").exists()
+    assert not paths.state.exists()
+    run(paths, "build", "master", "--trigger", "cron", capsys=capsys)
+    assert (tmp_path / "called").exists()
+
+
+def test_a_real_repository_is_asked_before_anything_is_opened(
+    paths, tmp_path, ends, make_stream, capsys
+):
+    (tmp_path / "bin" / "git").unlink()
+    bare, work = tmp_path / "manifest.git", tmp_path / "work"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(tmp_path, "init", "-q", "-b", "f/x", str(work))
+    git(work, "commit", "-q", "--allow-empty", "-m", "x")
+    git(work, "push", "-q", str(bare), "f/x")
+    entry = make_stream(match="f/*", manifest={"url": f"file://{bare}", "file": "default.xml"})
+    file = paths.inventory / "group_vars" / "all" / "streams.yml"
+    file.write_text(yaml.safe_dump({"streams": [entry]}))
+    ends()
+    code, _, errors = run(paths, "build", "f/nonesuch", capsys=capsys)
+    assert code == 2
+    assert f"file://{bare} has no branch or tag 'f/nonesuch'" in errors
+    assert not (tmp_path / "called").exists()
+    assert run(paths, "build", "f/x", capsys=capsys)[0] == 0
+
+
+def test_a_server_that_does_not_answer_is_for_the_build_to_report(paths, host, ends, capsys):
+    host("git", "exit 128")
+    ends()
+    assert run(paths, "build", "f/x", capsys=capsys)[0] == 0
 
 
 @pytest.mark.usefixtures("host")

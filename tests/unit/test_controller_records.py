@@ -7,60 +7,51 @@ from datetime import datetime, timezone
 import pytest
 from build_host import ID, NOW, record
 
-from stxmirror.controller import state, verdict
+from stxmirror import parts
+from stxmirror.controller import verdict
 from stxmirror.controller.inventory import load_streams
 from stxmirror.controller.show import status_lines
+from stxmirror.state import builds, status
+from stxmirror.state.builds import close_unfinished, record_path
+from stxmirror.state.files import write_json
+from stxmirror.state.status import Attempt
 
 
 def test_what_a_killed_build_left_is_closed_and_nothing_else(paths, good_record):
     record(paths, good_record)
     killed = {**good_record, "id": "master/sample/20261102T020000Z", "result": "fail"}
     killed.update(finished=None, failed_stage=None, started="2026-11-02T02:00:00Z")
-    state.write_json(state.record_path(paths, killed["id"]), killed)
+    write_json(record_path(paths, killed["id"]), killed)
     other = {**killed, "id": "master/sample/flock/20261102T020000Z", "layer": "flock"}
-    state.write_json(state.record_path(paths, other["id"]), other)
+    write_json(record_path(paths, other["id"]), other)
     when = datetime(2026, 11, 2, 3, 0, 0, tzinfo=timezone.utc)
-    closed = state.close_unfinished(
-        paths, "master/sample", why="it was killed", stage="iso", now=when
-    )
+    closed = close_unfinished(paths, "master/sample", why="it was killed", part="iso", now=when)
     assert closed == [killed["id"]]
-    after = state.read_record(paths, killed["id"])
+    after = builds.read_record(paths, killed["id"])
     assert after["finished"] == "2026-11-02T03:00:00Z"
     assert (after["result"], after["failed_stage"]) == ("fail", "iso")
     assert after["excerpt"] == ["it was killed"]
-    assert state.read_record(paths, ID)["finished"] == good_record["finished"]
-    assert state.read_record(paths, other["id"])["finished"] is None
+    assert builds.read_record(paths, ID)["finished"] == good_record["finished"]
+    assert builds.read_record(paths, other["id"])["finished"] is None
 
 
 def test_a_clock_that_was_set_back_keeps_no_record_open(paths, good_record):
     record(paths, good_record, finished=None, failed_stage=None)
-    assert state.close_unfinished(paths, "master/sample", why="killed", stage=None, now=NOW) == [ID]
-    after = state.read_record(paths, ID)
+    assert close_unfinished(paths, "master/sample", why="killed", part=None, now=NOW) == [ID]
+    after = builds.read_record(paths, ID)
     assert after["finished"] == after["started"] > "2026-11-01T02:00:00Z"
 
 
 def test_a_record_that_cannot_be_closed_stops_no_build(paths):
-    state.write_json(state.record_path(paths, ID), {"schema": 99, "started": 3})
-    assert state.close_unfinished(paths, "master/sample", why="x", stage=None, now=NOW) == []
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path):
-    file = tmp_path / "a" / "b.json"
-    state.write_json(file, {"a": 1})
-    with pytest.raises(TypeError):
-        state.write_json(file, {"a": object()})
-    assert state.read_json(file) == {"a": 1}
-    assert [entry.name for entry in file.parent.iterdir()] == ["b.json"]
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "\0"])
-def test_a_broken_file_counts_as_absent(tmp_path, content):
-    (tmp_path / "x").write_text(content)
-    assert state.read_json(tmp_path / "x") is None
+    write_json(record_path(paths, ID), {"schema": 99, "started": 3})
+    assert close_unfinished(paths, "master/sample", why="x", part=None, now=NOW) == []
 
 
 def attempt(**changes):
-    return {
+    given = {
+        "request": "20261101T020000Z-0a1b2c",
+        "reason": "on request",
+        "trigger": "person",
         "id": ID,
         "started": "2026-11-01T02:00:00Z",
         "finished": "2026-11-01T02:10:00Z",
@@ -72,11 +63,12 @@ def attempt(**changes):
         "unpublished_why": "",
         **changes,
     }
+    return Attempt(**given)
 
 
 def test_a_failure_ends_with_what_to_do_about_it(paths, good_record):
     record(paths, good_record, excerpt=["no rule to make target"])
-    state.write_json(state.session_path(paths, ID), {"logs": "/localdisk/logs"})
+    write_json(paths.build(ID) / "session.json", {"logs": "/localdisk/logs"})
     assert verdict.summary(paths, attempt(), "build") == [
         "FAILED after 10:00 in packages: build-pkgs ended with exit code 1",
         "  | no rule to make target",
@@ -93,12 +85,14 @@ def test_a_failure_ends_with_what_to_do_about_it(paths, good_record):
         ("sanity", "sanity"),
         ("collect", "sanity"),
         ("open", None),
+        ("publish", None),
+        ("report", None),
         ("sync", None),
         (None, None),
     ],
 )
 def test_only_what_has_sources_is_resumed(part, stage):
-    assert verdict.resume_stage(part) == stage
+    assert parts.resume_from(part) == stage
 
 
 def test_a_build_that_did_not_come_to_the_mirror_says_how_to_publish_it(paths):
@@ -124,8 +118,8 @@ def test_a_success_says_what_it_lacks(paths):
 
 
 def test_status_says_what_runs_and_how_it_went(paths):
-    state.set_last_attempt(paths, "master", "master", attempt(finished="2026-11-01T01:00:00Z"))
-    state.write_json(
+    status.write_attempt(paths, "master", "master", attempt(finished="2026-11-01T01:00:00Z"))
+    write_json(
         paths.running("master"),
         {
             "verb": "build",

@@ -1,4 +1,4 @@
-"""Ansible's events as lines for people."""
+"""What a build reports as lines for people."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import pytest
 from stxmirror.controller.progress import Progress, clock, failure_text
 
 
-def task(role: str, name: str = "x | do", kind: str = "playbook_on_task_start", **data) -> dict:
-    return {"event": kind, "event_data": {"role": role, "task": name, **data}}
+def begin(part: str) -> dict[str, str]:
+    return {"event": "begin", "part": part}
 
 
-def stage(name: str, kind: str = "playbook_on_task_start", **data) -> dict:
-    return task("build_stages", f"stage | Run stage {name}", kind, **data)
+def end(part: str, result: str = "ok") -> dict[str, str]:
+    return {"event": "end", "part": part, "result": result}
+
+
+def failed(**data: object) -> dict[str, object]:
+    return {"event": "runner_on_failed", "event_data": data}
 
 
 @pytest.mark.parametrize(
@@ -32,34 +36,28 @@ def test_a_length_of_time_is_short_to_read(seconds, words):
 
 def test_each_part_is_announced_and_closed_with_its_time():
     progress = Progress(began=100.0)
-    assert progress.event(task("build_session"), 101.0) == ["[   0:01] open         started"]
-    assert progress.event(task("build_session", "y"), 102.0) == []
-    assert progress.event(task("source_sync"), 111.0) == [
-        "[   0:11] open         ok       0:10",
-        "[   0:11] sync         started",
-    ]
-    assert progress.finish_part(171.0) == ["[   1:11] sync         ok       1:00"]
+    assert progress.event(begin("open"), 101.0) == ["[   0:01] open         started"]
+    assert progress.event(end("open"), 111.0) == ["[   0:11] open         ok       0:10"]
+    assert progress.event(begin("sync"), 111.0) == ["[   0:11] sync         started"]
+    assert progress.event(end("sync"), 171.0) == ["[   1:11] sync         ok       1:00"]
+    assert progress.part is None
     assert progress.seconds == {"open": 10.0, "sync": 60.0}
 
 
-def test_stages_go_by_their_own_names():
+def test_a_part_that_comes_twice_took_as_long_as_both():
     progress = Progress(began=0.0)
-    progress.event(task("build_stages", "Run the stages in order"), 1.0)
-    assert progress.part is None
-    progress.event(stage("packages"), 2.0)
-    assert progress.part == "packages"
-    # Bookkeeping between two stages belongs to the one before.
-    progress.event(task("build_session", "stage | Note it"), 3.0)
-    assert progress.part == "packages"
-    progress.event(stage("iso"), 5.0)
-    assert progress.seconds == {"packages": 3.0}
+    for start in (0.0, 10.0):
+        progress.event(begin("open"), start)
+        progress.event(end("open"), start + 3)
+    assert progress.seconds == {"open": 6.0}
 
 
 def test_the_last_good_run_says_what_to_expect():
     progress = Progress(began=0.0, expected={"open": 2.0, "packages": 100.0, "iso": 20.0})
     # What is over in a moment is not announced.
-    assert progress.event(task("build_session"), 1.0) == []
-    assert progress.event(stage("packages"), 3.0)[-1].endswith("started (last time 1:40)")
+    assert progress.event(begin("open"), 1.0) == []
+    progress.event(end("open"), 3.0)
+    assert progress.event(begin("packages"), 3.0)[-1].endswith("started (last time 1:40)")
     assert progress.remaining(13.0) == 90.0 + 20.0
     assert progress.tick(63.0) == [
         "[   1:03] packages     running 1:00 of about 1:40; about 1:00 to the end"
@@ -67,70 +65,61 @@ def test_the_last_good_run_says_what_to_expect():
     assert progress.tick(20.0) == []
     # Longer than expected: the rest of the build is still to come.
     assert progress.remaining(500.0) == 20.0
-    assert progress.event(stage("iso"), 203.0)[0].endswith("3:20 (last time 1:40)")
+    assert progress.event(end("packages"), 203.0)[0].endswith("3:20 (last time 1:40)")
+    assert progress.remaining(203.0) == 20.0
 
 
 def test_a_first_run_promises_nothing():
     progress = Progress(began=0.0)
-    progress.event(stage("packages"), 0.0)
+    progress.event(begin("packages"), 0.0)
     assert progress.remaining(9.0) is None
     assert progress.tick(60.0) == ["[   1:00] packages     running 1:00"]
 
 
-@pytest.mark.parametrize("result", ["failed", "timeout"])
-def test_a_failed_stage_is_shown_as_such_though_its_task_is_ok(result):
+@pytest.mark.parametrize("result", ["failed", "timeout", "skipped", "degraded"])
+def test_a_part_is_shown_as_it_ended(result):
     progress = Progress(began=0.0)
-    progress.event(stage("images"), 0.0)
-    progress.event(stage("images", "runner_on_ok", res={"result": result, "exit_code": 1}), 5.0)
-    assert result in progress.finish_part(6.0)[0]
+    progress.event(begin("images"), 0.0)
+    assert f" {result} " in progress.event(end("images", result), 6.0)[0]
 
 
-def test_a_skipped_stage_is_shown_as_skipped():
+def test_a_part_that_did_not_say_how_it_ended_has_failed():
+    """Its module was killed; the report that comes next is no word in its favour."""
     progress = Progress(began=0.0)
-    progress.event(stage("packages"), 0.0)
-    progress.event(stage("packages", "runner_on_skipped"), 0.1)
-    assert "skipped" in progress.finish_part(0.2)[0]
+    progress.event(begin("sync"), 0.0)
+    lines = progress.event(begin("report"), 6.0)
+    assert [line.split()[2:4] for line in lines] == [["sync", "failed"], ["report", "started"]]
 
 
-def test_a_skipped_task_does_not_make_its_part_skipped():
+def test_the_end_of_another_part_ends_nothing():
     progress = Progress(began=0.0)
-    progress.event(task("source_sync"), 0.0)
-    progress.event(task("source_sync", kind="runner_on_skipped"), 0.1)
-    assert " ok " in progress.finish_part(0.2)[0]
+    progress.event(begin("sync"), 0.0)
+    assert progress.event(end("open"), 1.0) == []
+    assert progress.part == "sync"
 
 
-def test_the_first_failure_is_kept_and_marks_its_part_alone():
+def test_the_first_failed_task_is_kept():
     progress = Progress(began=0.0)
-    progress.event(task("source_sync"), 0.0)
-    failed = {"res": {"msg": "the manifest\n does not answer"}}
-    progress.event(task("source_sync", kind="runner_on_failed", **failed), 1.0)
-    assert "failed" in progress.event(task("report"), 2.0)[0]
-    again = {"res": {"msg": "End as the build did"}}
-    progress.event(task("", kind="runner_on_failed", **again), 3.0)
-    assert progress.first_error == "the manifest does not answer"
-    assert " ok " in progress.finish_part(4.0)[0]
-
-
-def test_an_ignored_failure_is_none():
-    progress = Progress(began=0.0)
-    progress.event(task("collect"), 0.0)
-    progress.event(task("collect", kind="runner_on_failed", ignore_errors=True, res={}), 1.0)
+    progress.task_failed(failed(ignore_errors=True, res={"msg": "that is as it should be"}))
     assert progress.first_error is None
+    progress.task_failed(failed(res={"msg": "the manifest\n does not answer"}))
+    progress.task_failed(failed(res={"msg": "End as the build did"}))
+    assert progress.first_error == "the manifest does not answer"
 
 
-def test_the_build_id_is_said_once():
+def test_the_build_id_is_said():
     progress = Progress(began=0.0)
-    fact = {"res": {"ansible_facts": {"build_session_id": "master/sample/20261101T020000Z"}}}
-    lines = progress.event(task("build_session", kind="runner_on_ok", **fact), 1.0)
-    assert lines == ["[   0:01] build master/sample/20261101T020000Z"]
-    assert progress.event(task("build_session", kind="runner_on_ok", **fact), 2.0) == []
-    nothing = {"res": {"ansible_facts": {"build_session_id": ""}}}
-    assert progress.event(task("build_session", kind="runner_on_ok", **nothing), 2.0) == []
+    build = {"event": "build", "id": "master/sample/20261101T020000Z"}
+    assert progress.event(build, 1.0) == ["[   0:01] build master/sample/20261101T020000Z"]
+    assert progress.build_id == "master/sample/20261101T020000Z"
 
 
-@pytest.mark.parametrize("event", [{}, {"event": "verbose"}, {"event": "runner_on_ok"}])
-def test_other_events_say_nothing(event):
-    assert Progress(began=0.0).event(event, 1.0) == []
+def test_a_note_is_said_within_its_part():
+    progress = Progress(began=0.0)
+    progress.event(begin("publish"), 0.0)
+    note = {"event": "note", "text": "the mirror does not answer, tried again in 10 s"}
+    assert progress.event(note, 61.0) == [f"[   1:01] {note['text']}"]
+    assert progress.part == "publish"
 
 
 @pytest.mark.parametrize(

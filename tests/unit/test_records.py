@@ -7,14 +7,11 @@ from datetime import timedelta
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from stxmirror import records, schema
 from stxmirror.errors import StxMirrorError
 
 MANIFEST = {"url": "https://example.org/m.git", "file": "default.xml", "branch": "f/x"}
-SCHEMAS = ("build-1", "builds-1")
 
 
 def stage(name="packages", result="ok", **changes):
@@ -139,78 +136,26 @@ def test_what_is_no_record_is_refused(value):
     assert "not a JSON object" in refusal_of(value)
 
 
-def test_what_stages_are_expected_to_take(good_record):
-    assert records.expected_seconds(good_record) == {"packages": 240.5}
-    assert records.expected_seconds(None) == {}
+def test_a_failure_with_a_stage_listed_twice_is_closed_all_the_same(record, now):
+    twice = {**record, "stages": [stage(), stage()], "failed_stage": "iso"}
+    closed = records.close(twice, result="fail", finished=now, excerpt=["no rule"])
+    assert (closed["stages"], closed["failed_stage"]) == ([], "iso")
+    assert closed["excerpt"][0] == "no rule"
+    assert "stages was not valid" in closed["excerpt"][-1]
+    with pytest.raises(StxMirrorError, match="listed twice"):
+        records.close(twice, result="success", finished=now)
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_schemas_are_schemas_and_use_known_keywords_only(name):
-    loaded = schema.load(name)
-    jsonschema.Draft202012Validator.check_schema(loaded)
-
-    def keywords(part, *, names_of_members=False):
-        if isinstance(part, list):
-            return set().union(*(keywords(item) for item in part)) if part else set()
-        if not isinstance(part, dict):
-            return set()
-        found = set() if names_of_members else set(part)
-        for key, value in part.items():
-            named = not names_of_members and key in ("properties", "$defs")
-            found |= keywords(value, names_of_members=named)
-        return found
-
-    assert keywords(loaded) <= schema.KEYWORDS
+@pytest.mark.parametrize("result", ["success", "fail"])
+def test_a_clock_that_was_set_back_does_not_matter(record, now, result):
+    closed = records.close(record, result=result, finished=now - timedelta(days=9))
+    assert closed["finished"] == closed["started"]
 
 
-def places_in(value, path=()):
-    """Every place in a JSON value, the root included."""
-    yield path
-    if isinstance(value, dict):
-        for key in value:
-            yield from places_in(value[key], (*path, key))
-    elif isinstance(value, list):
-        for index in range(len(value)):
-            yield from places_in(value[index], (*path, index))
-
-
-JUNK = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-2, 2),
-    st.floats(-2, 2, allow_nan=False),
-    st.text(max_size=5),
-    st.sampled_from(
-        [
-            *([], {}, "ok", "a" * 40, "a" * 64, "2026-11-20T02:00:00Z", "x\n", ["x"] * 31),
-            *({"files": 1.0, "bytes": 1}, "master/sample/20261120T020000Z", "a" * 2000),
-        ]
-    ),
-)
-
-
-# The fixture is the same every time and is only copied.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(data=st.data())
-def test_our_checker_agrees_with_the_real_one(data, good_record):
-    mutated = copy.deepcopy(good_record)
-    for _ in range(data.draw(st.integers(0, 3))):
-        *path, last = data.draw(st.sampled_from([p for p in places_in(mutated) if p]))
-        parent = mutated
-        for step in path:
-            parent = parent[step]
-        action = data.draw(st.sampled_from(["replace", "remove", "add"]))
-        if action == "replace":
-            parent[last] = data.draw(JUNK)
-        elif action == "remove":
-            del parent[last]
-        elif isinstance(parent, dict):
-            parent[data.draw(st.sampled_from(["extra", "outputs/iso", "name", "x y"]))] = data.draw(
-                JUNK
-            )
-    ours = schema.problems(mutated, schema.load("build-1"))
-    theirs = jsonschema.Draft202012Validator(schema.load("build-1")).is_valid(mutated)
-    assert (not ours) == theirs, ours
+@pytest.mark.parametrize("space", ["\x0c", "\r", "\n", "\u0085", "\u2028", "\x1b", "\u202e", "\0"])
+def test_a_line_of_a_log_is_one_line_in_the_record(record, now, space):
+    closed = records.close(record, result="fail", finished=now, excerpt=[f"a{space}b"])
+    assert closed["excerpt"] == ["a b"]
 
 
 def test_the_example_is_valid(good_record):

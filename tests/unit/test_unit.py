@@ -6,11 +6,13 @@ import json
 from datetime import datetime, timezone
 
 import pytest
-import yaml
 
-from stxmirror.controller import state, unit
-from stxmirror.controller.paths import Paths
+from stxmirror import schema
+from stxmirror.controller import unit
 from stxmirror.controller.request import Request
+from stxmirror.state.builds import read_record, record_path
+from stxmirror.state.events import Reporter
+from stxmirror.state.files import read_json, write_json
 from stxmirror.times import parse_time
 
 NOW = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
@@ -20,7 +22,8 @@ REPORTS = """
     - name: Report
       ansible.builtin.copy:
         content: >-
-          {{ {'last_success': none, 'last_attempt': {'request': request, 'id': none, 'parent': none,
+          {{ {'schema': 1, 'ref': 'master', 'last_success': none, 'last_attempt':
+          {'request': request, 'id': none, 'parent': none,
           'reason': reason, 'trigger': trigger, 'started': request_started,
           'finished': request_started,
           'result': 'success', 'failed_stage': none, 'why': '', 'missing': [], 'published': true,
@@ -36,11 +39,7 @@ FAILS = """
 
 
 @pytest.fixture
-def paths(tmp_path, make_stream):
-    paths = Paths(etc=tmp_path / "etc", state=tmp_path / "state")
-    variables = paths.inventory / "group_vars" / "all"
-    variables.mkdir(parents=True)
-    (variables / "streams.yml").write_text(yaml.safe_dump({"streams": [make_stream()]}))
+def paths(paths):
     (paths.inventory / "hosts.yml").write_text(
         "build_hosts: {hosts: {localhost: {ansible_connection: local,"
         " ansible_python_interpreter: '{{ ansible_playbook_python }}'}}}\n"
@@ -70,7 +69,10 @@ def play(paths, tmp_path, monkeypatch, capsys):
 
 
 def status(paths):
-    return json.loads(paths.status("master").read_text())
+    """The status file, which is what its schema says whoever's run it is."""
+    content = json.loads(paths.status("master").read_text())
+    assert schema.findings(content, "status-1") == []
+    return content
 
 
 def test_a_run_that_reports_itself_is_believed(paths, play):
@@ -95,14 +97,36 @@ def test_what_runs_is_shown_with_its_own_beginning(paths):
     request = Request.make(NOW, verb="build", ref="master", reason="x")
     run = unit.Run(paths, request)
     run.progress.began -= 100
-    run.event({"event": "playbook_on_task_start", "event_data": {"role": "build_session"}})
+    reporter = Reporter.of(paths, "master")
+    reporter.begin("open")
+    run.look()
     run.progress.part_began -= 50
-    fact = {"ansible_facts": {"build_session_id": ID}}
-    run.event({"event": "runner_on_ok", "event_data": {"role": "build_session", "res": fact}})
-    running = state.read_json(paths.running("master"))
+    reporter.build(ID)
+    run.look()
+    running = read_json(paths.running("master"))
     assert (running["id"], running["part"]) == (ID, "open")
     age = datetime.now(timezone.utc) - parse_time(running["part_started"])
     assert 49 <= age.total_seconds() <= 80
+
+
+def test_what_an_earlier_run_reported_is_over(paths):
+    Reporter.of(paths, "master").begin("packages")
+    run = unit.Run(paths, Request.make(NOW, verb="build", ref="master", reason="x"))
+    run.look()
+    assert run.progress.part is None
+
+
+def test_half_a_line_in_what_is_reported_stops_nobody_from_watching(paths, capsys):
+    run = unit.Run(paths, Request.make(NOW, verb="build", ref="master", reason="x"))
+    reporter = Reporter.of(paths, "master")
+    reporter.begin("open")
+    with paths.events("master").open("ab") as events:
+        events.write(b'{"event": "no')
+    reporter.end("open")
+    reporter.begin("sync")
+    run.look()
+    assert run.progress.part == "sync"
+    assert "sync" in capsys.readouterr().out
 
 
 def test_what_the_runner_keeps_is_nobody_elses_business(paths, play):
@@ -114,7 +138,7 @@ def test_what_the_runner_keeps_is_nobody_elses_business(paths, play):
 
 def test_a_playbook_that_breaks_before_its_report_gets_a_verdict(paths, play, good_record):
     left = {**good_record, "id": ID, "finished": None, "result": "fail"}
-    state.write_json(state.record_path(paths, ID), left)
+    write_json(record_path(paths, ID), left)
     code, output = play(FAILS)
     assert code == 1
     attempt = status(paths)["last_attempt"]
@@ -122,7 +146,7 @@ def test_a_playbook_that_breaks_before_its_report_gets_a_verdict(paths, play, go
     assert "FAILED" in output
     assert "a $HOME reason is no reason" in output
     assert not paths.timings("master").exists()
-    assert state.read_record(paths, ID)["finished"] is not None
+    assert read_record(paths, ID)["finished"] is not None
 
 
 def test_a_playbook_that_cannot_be_read_says_where_to_look(paths, play):
@@ -136,8 +160,8 @@ def begin(paths, good_record):
     """Leave what a run leaves that is killed in its stage iso."""
     request = Request.make(NOW, verb="build", ref="master", reason="x")
     left = {**good_record, "id": ID, "finished": None, "result": "fail", "failed_stage": None}
-    state.write_json(state.record_path(paths, ID), left)
-    state.write_json(
+    write_json(record_path(paths, ID), left)
+    write_json(
         paths.running("master"),
         {"request": request.token, "directory": "master/sample", "id": ID, "part": "iso"},
     )
@@ -159,9 +183,9 @@ def test_a_run_that_was_killed_gets_a_verdict(paths, good_record, capsys, result
     assert unit.stopped(paths, request, result) == 0
     attempt = status(paths)["last_attempt"]
     assert attempt["request"] == request.token
-    assert attempt["failed_stage"] == "iso"
+    assert (attempt["failed_stage"], attempt["parent"]) == ("iso", None)
     assert words in attempt["why"]
-    record = state.read_record(paths, ID)
+    record = read_record(paths, ID)
     assert (record["result"], record["failed_stage"]) == ("fail", "iso")
     assert words in record["excerpt"][-1]
     assert f"--resume {ID} --from iso" in capsys.readouterr().out
@@ -173,7 +197,7 @@ def test_a_run_that_has_its_verdict_keeps_it(paths, good_record):
     another = Request.make(NOW, verb="build", ref="master", reason="x")
     assert unit.stopped(paths, another, "signal") == 0
     assert not paths.status("master").exists()
-    assert state.read_record(paths, ID)["finished"] is None
+    assert read_record(paths, ID)["finished"] is None
 
 
 def test_a_host_that_lost_power_closes_what_was_left_at_the_next_build(paths, play, good_record):
@@ -181,4 +205,42 @@ def test_a_host_that_lost_power_closes_what_was_left_at_the_next_build(paths, pl
     code, output = play(REPORTS)
     assert code == 0
     assert f"build {ID} of an earlier run had no verdict" in output
-    assert state.read_record(paths, ID)["failed_stage"] == "iso"
+    assert read_record(paths, ID)["failed_stage"] == "iso"
+
+
+def test_a_publication_that_was_stopped_says_of_which_build(paths, good_record, capsys):
+    """The mirror may have made it visible in that very moment."""
+    write_json(record_path(paths, ID), {**good_record, "id": ID})
+    request = Request.make(NOW, verb="publish", ref="master", reason="x", build_id=ID)
+    run = unit.Run(paths, request)
+    Reporter.of(paths, "master").begin("publish")
+    run.look()
+    assert unit.stopped(paths, request, "success") == 0
+    attempt = status(paths)["last_attempt"]
+    assert attempt["id"] == ID
+    assert "publish it again to be sure" in attempt["unpublished_why"]
+    assert f"stx-mirror publish {ID}" in capsys.readouterr().out
+    assert read_record(paths, ID)["result"] == "success"
+
+
+def test_a_stopped_run_that_resumed_a_build_names_it(paths, good_record):
+    begin(paths, good_record)
+    token = read_json(paths.running("master"))["request"]
+    started = "2026-11-01T02:00:00Z"
+    request = Request(token, started, "build", "master", "x", resume_id=ID, from_stage="packages")
+    unit.stopped(paths, request, "signal")
+    assert status(paths)["last_attempt"]["parent"] == ID
+
+
+def test_a_module_that_was_killed_has_failed_in_its_part(paths, play, tmp_path):
+    """Nobody says so for it, and the report that comes after it is another part."""
+    events = paths.events("master")
+    tasks = """
+    - name: Begin
+      ansible.builtin.copy:
+        content: "{\\"event\\": \\"begin\\", \\"part\\": \\"sync\\"}\\n"
+        dest: EVENTS
+        mode: "0640"
+""".replace("EVENTS", str(events))
+    _, output = play(tasks + REPORTS)
+    assert "sync         failed" in output
