@@ -39,6 +39,9 @@ _value:
   type: dict
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 try:
@@ -50,7 +53,7 @@ else:
     MISSING = ""
 
 
-def checked_profile(profile, roots=()):
+def checked_profile(profile: Mapping[str, Any], roots: Sequence[str] = ()) -> dict[str, Any]:
     """Return the checked profile."""
     if MISSING:
         raise AnsibleFilterError(
@@ -66,6 +69,6 @@ def checked_profile(profile, roots=()):
 class FilterModule:
     """Offers the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filter under its name."""
         return {"checked_profile": checked_profile}
