@@ -33,6 +33,9 @@ _value:
   type: str
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 try:
@@ -44,7 +47,7 @@ else:
     MISSING = ""
 
 
-def checked_schedule(fields):
+def checked_schedule(fields: str) -> str:
     """Return the schedule."""
     if MISSING:
         raise AnsibleFilterError(
@@ -61,6 +64,6 @@ def checked_schedule(fields):
 class FilterModule:
     """Offers the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filter under its name."""
         return {"checked_schedule": checked_schedule}

@@ -35,6 +35,9 @@ _value:
   elements: dict
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 try:
@@ -46,7 +49,7 @@ else:
     MISSING = ""
 
 
-def checked_streams(entries):
+def checked_streams(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the checked streams."""
     if MISSING:
         raise AnsibleFilterError(
@@ -62,6 +65,6 @@ def checked_streams(entries):
 class FilterModule:
     """Offers the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filter under its name."""
         return {"checked_streams": checked_streams}

@@ -39,6 +39,9 @@ _value:
   elements: dict
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 try:
@@ -50,7 +53,7 @@ else:
     MISSING = ""
 
 
-def mirror_rules(entries):
+def mirror_rules(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the retention rules of the streams."""
     if MISSING:
         raise AnsibleFilterError(
@@ -66,6 +69,6 @@ def mirror_rules(entries):
 class FilterModule:
     """Offers the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filter under its name."""
         return {"mirror_rules": mirror_rules}

@@ -43,6 +43,9 @@ _value:
   type: dict
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 try:
@@ -54,7 +57,7 @@ else:
     MISSING = ""
 
 
-def stream_for(entries, ref):
+def stream_for(entries: Sequence[Mapping[str, Any]], ref: str) -> dict[str, Any]:
     """Return the stream of a ref."""
     if MISSING:
         raise AnsibleFilterError(
@@ -70,6 +73,6 @@ def stream_for(entries, ref):
 class FilterModule:
     """Offers the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filter under its name."""
         return {"stream_for": stream_for}

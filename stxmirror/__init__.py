@@ -1,7 +1,7 @@
 """Layout, publishing, retention and the two commands of the build mirror.
 
-Everything outside ``controller`` is on the standard library alone and runs on Python 3.9:
-the mirror host gets it as one zip application.
+What a mirror or a watched host gets is one zip application each (:mod:`stxmirror.packing`), which
+needs Python 3.9 and nothing else; the modules in them import the standard library alone.
 """
 
 __version__ = "0.1.0"

@@ -28,6 +28,9 @@ KEYWORDS = _NOTES | {
     *("properties", "propertyNames", "required", "type", "x-say"),
 }
 
+# How fastjsonschema is called: all errors are told, and what is checked is not changed.
+HOW: dict[str, Any] = {"use_default": False, "use_formats": False, "fast_fail": False}
+
 _PLACE_MAX = 200
 # A value may be long, or nested more deeply than repr() goes.
 _SHORT = reprlib.Repr()
@@ -86,8 +89,11 @@ def findings(value: Any, name: str) -> list[Problem]:
     try:
         _checker(name)(value)
     except ValueError as refusal:
-        # The module that a packed program brings has its own class of the exception.
-        for error in getattr(refusal, "errors", [refusal]):
+        # By its attribute, because the class in a packed program is a copy of fastjsonschema's.
+        errors = getattr(refusal, "errors", None)
+        if errors is None:
+            raise
+        for error in errors:
             found += _told(error)
     found += _no_numbers(value)
     # Two rules that a value breaks are often told in the same words.
@@ -125,10 +131,6 @@ def _checker(name: str) -> Callable[[Any], Any]:
         return check
     packed_check: Callable[[Any], Any] = packed.check
     return packed_check
-
-
-# How fastjsonschema is called: all errors are told, and what is checked is not changed.
-HOW: dict[str, Any] = {"use_default": False, "use_formats": False, "fast_fail": False}
 
 
 def module_name(name: str) -> str:
@@ -174,8 +176,12 @@ def _merged(schema: Any, definitions: Mapping[str, Any]) -> Any:
         parts = {**_merged(target, definitions), **parts}
     if "anyOf" in parts:
         null, something = parts.pop("anyOf")
-        if null != {"type": "null"} or "type" not in something:
-            raise TypeError("anyOf is for `null` or something with a type, in this order")
+        if (
+            null != {"type": "null"}
+            or "type" not in something
+            or {"enum", "const"} & set(something)
+        ):
+            raise TypeError("anyOf is for `null` or something that has a type, in this order")
         types = something["type"]
         parts = {
             **something,

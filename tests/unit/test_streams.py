@@ -267,6 +267,14 @@ def test_urls_that_repo_can_fetch_from_are_taken(make_stream, url):
     assert stream.manifest == {"url": url, "file": "a/b-1.xml"}
 
 
+def test_a_ref_without_a_place_is_a_problem_of_its_stream_and_hides_no_other(make_stream):
+    """It is told what to write, and the rest of the list is checked all the same."""
+    message = refusal_of([make_stream(match="main"), make_stream(name="two", audience="x")])
+    assert "2 problems: stream master: 'main' is not master, f/<feature>" in message
+    assert "give its stream an `identifier:`" in message
+    assert "stream two: `audience`" in message
+
+
 def test_what_is_left_empty_counts_as_not_given(make_stream):
     """So that a template may make it empty."""
     entry = {**make_stream(), "schedule": "", "layer": None, "time_limit": None, "retired": None}
