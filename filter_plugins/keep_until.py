@@ -10,7 +10,7 @@ short_description: Say until when a build is kept
 version_added: "0.1.0"
 author: StarlingX build tools (@starlingx)
 description:
-  - Reckons from the build-date, never from a file's time.
+  - Computed from the build-date, never from a file's time.
 positional: keep, release_period_days
 options:
   _input:
@@ -40,7 +40,7 @@ EXAMPLES = """
 RETURN = """
 _value:
   description:
-    - The time in UTC, or null for ever.
+    - The time in UTC, or null for forever.
   type: str
 """
 
@@ -63,7 +63,8 @@ def keep_until(build_date, keep, release_period_days):
             "run script/bootstrap, or `pip install .` with that Python's pip"
         )
     try:
-        return times.format_time(retention.keep_until(build_date, keep, release_period_days))
+        rule = retention.Keep.parse(keep)
+        return times.format_time(rule.until(build_date, release_period_days))
     except StxMirrorError as problem:
         raise AnsibleFilterError(str(problem)) from problem
 
