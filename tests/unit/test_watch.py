@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -238,6 +240,28 @@ def test_of_the_parts_that_sign_the_last_one_counts_and_the_whole_key_ends_them_
     assert ends(pub.format(50) + name + pub.format(900)) == [50, 900]
     with pytest.raises(ValueError, match="no public key"):
         facts_keys.openpgp_keys("")
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="needs the package gnupg")
+def test_a_file_with_an_old_key_and_a_new_one_as_gpg_lists_it(tmp_path):
+    blocks = []
+    for name, made in (("old", "20240101T000000"), ("new", "20261101T000000")):
+        home = tmp_path / name
+        home.mkdir(mode=0o700)
+        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--faked-system-time", f"{made}!"]
+        make = ["--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "365d"]
+        subprocess.run([*gpg, *make], check=True, capture_output=True)
+        shown = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True)
+        blocks.append(shown.stdout)
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    path = tmp_path / "keys.asc"
+    path.write_bytes(b"".join(blocks))
+    found = facts_keys.openpgp(settings.ExpiringFiles((str(path),), EXPIRING.days))
+    (verdict,) = keys.openpgp(found, EXPIRING, NOW)
+    assert (verdict.state, verdict.text) == (OK, "it expires in 344 days")
+    old, new = (line.partition(": ")[2] for line in verdict.details)
+    assert old.startswith("it expired ")
+    assert new == verdict.text
 
 
 def test_ssh_keys():
