@@ -379,6 +379,7 @@ def test_a_rule_is_read_as_it_is_written():
     assert Rule.parse(raw).to_json() == raw
     short = Rule.parse({"stream": "s", "directory": "master/sample", "keep": {"days": 1}})
     assert short == Rule("s", "master/sample", Keep(days=1), None, None, None, False)
+    assert short == Rule("s", "master/sample", Keep(days=1))
 
 
 @pytest.mark.parametrize(
@@ -456,7 +457,9 @@ def test_what_is_wrong_in_a_listing_is_named(now, change, words):
 
 def test_a_listed_build_may_say_little(now):
     raw = {"id": build(1, now)["id"], "result": "fail"}
-    assert ListedBuild.parse(raw) == ListedBuild(BuildId.parse(raw["id"]), False, None, None, False)
+    listed = ListedBuild.parse(raw)
+    assert listed == ListedBuild(BuildId.parse(raw["id"]), False, None, None, False)
+    assert listed == ListedBuild(BuildId.parse(raw["id"]), False)
     promised = ListedBuild.parse({**raw, "keep_until": None})
     assert promised.promise == Promise(None)
     with pytest.raises(StxMirrorError, match="not a JSON object"):
