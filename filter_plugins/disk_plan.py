@@ -11,7 +11,7 @@ version_added: "0.1.0"
 author: StarlingX build tools (@starlingx)
 description:
   - Never deletes what a running build may use, nor the workspace of a last good build.
-  - Reckons from the build-date in a name, never from a file's time.
+  - Computes ages from the build-date in a name, never from a file's time.
 positional: now, on_mirror
 options:
   _input:
@@ -83,17 +83,11 @@ def disk_plan(found, now, on_mirror, *, workspace_days, tree_days, unpublished_d
             "run script/bootstrap, or `pip install .` with that Python's pip"
         )
     try:
-        needed = ("workspaces", "trees", "builds", "running", "last_good")
-        missing = [key for key in needed if not isinstance(found, dict) or key not in found]
-        if missing:
-            raise StxMirrorError(f"the facts lack {', '.join(missing)}: give disk_facts' answer")
-        return disk.plan(
-            {**found, "on_mirror": on_mirror},
-            times.parse_time(now),
-            workspace_days=workspace_days,
-            tree_days=tree_days,
-            unpublished_days=unpublished_days,
+        limits = disk.Limits(
+            workspace_days=workspace_days, tree_days=tree_days, unpublished_days=unpublished_days
         )
+        steps = disk.plan(disk.Found.parse(found), on_mirror, times.parse_time(now), limits)
+        return [step.to_json() for step in steps]
     except StxMirrorError as problem:
         raise AnsibleFilterError(str(problem)) from problem
 

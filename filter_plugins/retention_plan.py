@@ -13,8 +13,9 @@ description:
   - Never deletes what an alias points at, the newest success of a stream that is not retired, a
     held build or one that is being published.
   - Never brings a promise forward that was made when a build was published.
-  - Fails if more than the listing's share of the builds would go at once, unless O(allow_more).
-positional: now, allow_more
+  - Says if more than the listing's share of the builds would go at once, which the mirror refuses
+    without C(--allow-more).
+positional: now
 options:
   _input:
     description:
@@ -27,11 +28,6 @@ options:
       - The time to plan for, in UTC, as V(YYYY-MM-DDTHH:MM:SSZ).
     type: str
     required: true
-  allow_more:
-    description:
-      - A person's word that a plan may delete more than the share.
-    type: bool
-    default: false
 """
 
 EXAMPLES = """
@@ -41,16 +37,17 @@ EXAMPLES = """
 
 - name: Show what would go
   ansible.builtin.debug:
-    msg: "{{ plan | selectattr('action', 'eq', 'delete') | map(attribute='id') }}"
+    msg: "{{ plan.delete }}"
 """
 
 RETURN = """
 _value:
   description:
-    - A step for each build, newest first, with C(id), C(action) (V(keep) or V(delete)), C(why),
-      C(keep_until) (null for ever).
-  type: list
-  elements: dict
+    - C(steps), one for each build, newest first, with C(id), C(action) (V(keep) or V(delete)),
+      C(why), C(keep_until) (null for forever).
+    - C(delete), the ids of the builds to delete.
+    - C(refusal), why the plan needs C(--allow-more), or null.
+  type: dict
 """
 
 from ansible.errors import AnsibleFilterError
@@ -64,7 +61,7 @@ else:
     MISSING = ""
 
 
-def retention_plan(listing, now, allow_more=False):
+def retention_plan(listing, now):
     """Return the plan for a listing."""
     if MISSING:
         raise AnsibleFilterError(
@@ -76,15 +73,18 @@ def retention_plan(listing, now, allow_more=False):
         missing = [key for key in needed if not isinstance(listing, dict) or key not in listing]
         if missing:
             raise StxMirrorError(f"the listing lacks {', '.join(missing)}: give mirrorctl's answer")
-        return retention.plan(
-            listing["builds"],
-            listing["rules"],
+        policy = retention.Policy.parse(listing, "the listing")
+        steps = retention.plan(
+            [retention.ListedBuild.parse(build) for build in listing["builds"]],
+            policy,
             times.parse_time(now),
-            listing["release_period_days"],
-            listing["max_delete_share"],
             aliases=retention.alias_targets(listing["aliases"]),
-            allow_more=allow_more,
         )
+        return {
+            "steps": [step.to_json() for step in steps],
+            "delete": [str(step.id) for step in steps if step.is_deletion],
+            "refusal": retention.refusal(steps, policy.max_delete_share),
+        }
     except StxMirrorError as problem:
         raise AnsibleFilterError(str(problem)) from problem
 

@@ -25,7 +25,8 @@ def admin_problems(admins: object, reserved: Iterable[str] = ()) -> list[str]:
 
     ``reserved`` are names that belong to services.
     """
-    if not _is_list(admins):
+    listed = _list(admins)
+    if listed is None:
         return [
             "it must be a list with an entry for each person: "
             "- {name: anna, full_name: Anna Example, keys: [ssh-ed25519 AAAA...], teams: [build]}"
@@ -33,7 +34,7 @@ def admin_problems(admins: object, reserved: Iterable[str] = ()) -> list[str]:
     problems: list[str] = []
     owners: dict[bytes, str] = {}
     seen: set[str] = set()
-    for number, entry in enumerate(admins, start=1):
+    for number, entry in enumerate(listed, start=1):
         if not isinstance(entry, Mapping):
             problems.append(f"entry {number} must have the keys {', '.join(_ENTRY)}")
             continue
@@ -53,14 +54,14 @@ def admin_problems(admins: object, reserved: Iterable[str] = ()) -> list[str]:
             seen.add(name)
         problems += [f"{who}: {problem}" for problem in _entry_problems(entry)]
         problems += [f"{who}: {problem}" for problem in _key_problems(entry, who, owners)]
-    if admins and not may_become_root(admins):
+    if listed and not may_become_root(listed):
         problems.append(
             f"nobody could become root: at least one admin must be on team {ROOT_TEAM}, with a key"
         )
     return problems
 
 
-def may_become_root(admins: Sequence) -> list[str]:
+def may_become_root(admins: Sequence[object]) -> list[str]:
     """Return the names of the admins who get in by a key and become root."""
     return [
         str(entry.get("name"))
@@ -78,7 +79,7 @@ class HostChanges:
 
 
 def host_changes(
-    admins: Sequence[Mapping],
+    admins: Sequence[Mapping[str, object]],
     *,
     passwd: Iterable[str],
     groups: Iterable[str],
@@ -90,7 +91,7 @@ def host_changes(
     ``passwd`` and ``groups`` are lines as ``getent`` prints them: of the listed names and of the
     members of ``GROUP``. ``connected`` is the account that this is done through.
     """
-    wanted = {entry["name"]: _teams(entry) for entry in admins}
+    wanted = {str(entry["name"]): _teams(entry) for entry in admins}
     uids = {fields[0]: int(fields[2]) for fields in map(_split, passwd) if len(fields) > 2}
     members = {
         fields[0]: [name for name in fields[3].split(",") if name]
@@ -141,7 +142,7 @@ def host_changes(
     return HostChanges(problems, removed)
 
 
-def _entry_problems(entry: Mapping) -> list[str]:
+def _entry_problems(entry: Mapping[str, object]) -> list[str]:
     problems = [
         f"{key} is unknown: an entry has the keys {', '.join(_ENTRY)}"
         for key in entry
@@ -153,8 +154,8 @@ def _entry_problems(entry: Mapping) -> list[str]:
         problems.append("full_name must say who this is: full_name: Anna Example")
     elif not full_name.isprintable() or set(":,=") & set(full_name):
         problems.append("full_name must be one line without ':', ',' and '='")
-    teams = entry.get("teams")
-    if not _is_list(teams) or not teams:
+    teams = _teams(entry)
+    if not teams:
         problems.append(f"teams must be a list of at least one of {', '.join(TEAMS)}")
     else:
         problems += [
@@ -165,9 +166,9 @@ def _entry_problems(entry: Mapping) -> list[str]:
     return problems
 
 
-def _key_problems(entry: Mapping, who: str, owners: dict[bytes, str]) -> list[str]:
-    keys = entry.get("keys")
-    if not _is_list(keys):
+def _key_problems(entry: Mapping[str, object], who: str, owners: dict[bytes, str]) -> list[str]:
+    keys = _list(entry.get("keys"))
+    if keys is None:
         return ["keys must be a list: keys: [ssh-ed25519 AAAA...]"]
     if not keys:
         return [f"keys is empty, so nobody could come in: {MAKE_ONE}; whoever is to lose access "
@@ -185,13 +186,14 @@ def _key_problems(entry: Mapping, who: str, owners: dict[bytes, str]) -> list[st
     return problems
 
 
-def _teams(entry: Mapping) -> Sequence[str]:
-    teams = entry.get("teams")
-    return teams if _is_list(teams) else []
+def _teams(entry: Mapping[str, object]) -> Sequence[object]:
+    return _list(entry.get("teams")) or ()
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+def _list(value: object) -> Sequence[object] | None:
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return value
+    return None
 
 
 def _split(line: str) -> list[str]:

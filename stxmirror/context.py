@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from stxmirror import lines
 from stxmirror.errors import StxMirrorError
 
 _PATH = r"[A-Za-z0-9_.][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.+-]*)*"
@@ -30,21 +31,21 @@ def _check_path(path: str) -> str:
 
 def render(commits: Mapping[str, str]) -> str:
     """Return the text of CONTEXT for ``{repository path: commit}``, sorted by path."""
-    lines = []
+    rendered = []
     for path in sorted(commits):
         commit = commits[path]
         if not isinstance(commit, str) or not _SHA.fullmatch(commit):
             raise StxMirrorError(
                 f"{path} is at {commit!r}, which is not a commit: give all 40 hex digits"
             )
-        lines.append(f"(cd ./{_check_path(path)} && git checkout -f {commit})\n")
-    return "".join(lines)
+        rendered.append(f"(cd ./{_check_path(path)} && git checkout -f {commit})\n")
+    return "".join(rendered)
 
 
 def parse(text: str) -> dict[str, str]:
     """Return ``{repository path: commit}`` of a CONTEXT, in the order of its lines."""
     commits: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines.split(text), start=1):
         found = _LINE.fullmatch(line)
         if not found:
             raise StxMirrorError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Union
 
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 def network_problems(networks: Iterable[str], *, everybody: bool = False) -> list[str]:
@@ -33,8 +34,14 @@ def network_problems(networks: Iterable[str], *, everybody: bool = False) -> lis
         problems += [
             f"{whole} is everybody, alone or together: name the networks that admins come from, "
             "or say hardening_admin_networks_open: true beside it"
-            for kind in (ipaddress.IPv4Network, ipaddress.IPv6Network)
-            for whole in ipaddress.collapse_addresses(n for n in read if isinstance(n, kind))
+            for whole in _collapsed(read)
             if whole.prefixlen == 0
         ]
     return problems
+
+
+def _collapsed(networks: list[_Network]) -> Iterator[_Network]:
+    v4 = [n for n in networks if isinstance(n, ipaddress.IPv4Network)]
+    v6 = [n for n in networks if isinstance(n, ipaddress.IPv6Network)]
+    yield from ipaddress.collapse_addresses(v4)
+    yield from ipaddress.collapse_addresses(v6)

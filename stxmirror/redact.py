@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 # Words that say nothing about a server, however it is called: to cut them out of every log would
 # hide more from developers than from anybody else.
@@ -27,8 +26,10 @@ COMMON_WORDS = frozenset(
 
 _SHORTEST = 3
 # Home directories of system accounts: the same on every machine, and part of real packages.
-_SYSTEM_HOMES = ("/bin", "/dev", "/etc", "/lib", "/nonexistent", "/opt", "/proc", "/root", "/run")
-_SYSTEM_HOMES += ("/sbin", "/srv", "/sys", "/tmp", "/usr", "/var")  # noqa: S108 - not used as one
+_SYSTEM_HOMES = (
+    *("/bin", "/dev", "/etc", "/lib", "/nonexistent", "/opt", "/proc", "/root", "/run"),
+    *("/sbin", "/srv", "/sys", "/tmp", "/usr", "/var"),  # noqa: S108 - not used as one
+)
 
 _EVERYBODYS_NETWORKS = frozenset(
     ("0.0.0.0/0", "::/0", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fd00::/8")
@@ -65,7 +66,7 @@ def derive_terms(
 
 
 def private_terms(
-    admins: Iterable[Mapping[str, Any]],
+    admins: Iterable[Mapping[str, object]],
     networks: Iterable[str],
     others: Iterable[str],
     hostnames: Iterable[str],
@@ -88,7 +89,8 @@ def private_terms(
         if _is_no_word(account):
             terms.add(account)
         terms.update(f"{account}@{name}" for name in names if account)
-        for key in admin.get("keys") or []:
+        keys = admin.get("keys")
+        for key in keys if isinstance(keys, Sequence) else ():
             terms.update(word for word in str(key).split()[2:] if "@" in word)
     for network in networks:
         terms.update(_network_terms(str(network)))

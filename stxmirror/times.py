@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from typing import overload
 
 from stxmirror.errors import StxMirrorError
 
@@ -40,8 +41,16 @@ def parse_time(text: str) -> datetime:
     return _parse(text, _TIME, "time", "YYYY-MM-DDTHH:MM:SSZ")
 
 
+@overload
+def format_time(when: datetime) -> str: ...
+
+
+@overload
+def format_time(when: datetime | None) -> str | None: ...
+
+
 def format_time(when: datetime | None) -> str | None:
-    """Return a moment as JSON has it; ``None``, which means for ever, stays ``None``."""
+    """Return a moment as JSON has it; ``None``, which means forever, stays ``None``."""
     if when is None:
         return None
     utc = in_utc(when)
@@ -58,7 +67,7 @@ def in_utc(when: datetime) -> datetime:
 
 
 def add_days(when: datetime, days: float) -> datetime | None:
-    """Return ``when`` plus ``days``; past the calendar's end it is ``None``, for ever."""
+    """Return ``when`` plus ``days``; ``None`` (forever) if that is past the calendar's end."""
     try:
         return when + timedelta(days=days)
     except OverflowError:

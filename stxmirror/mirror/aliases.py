@@ -1,6 +1,6 @@
 """``latest_build`` and the legacy links, as they follow from what lies in the tree.
 
-An alias is never stored anywhere but in its link, and is always reckoned anew: the newest success
+An alias is never stored anywhere but in its link, and is always computed anew: the newest success
 of its directory. So it cannot go back to an older build while the newer one is there, and the
 next run repairs what a crash left.
 """
@@ -8,46 +8,68 @@ next run repairs what a crash left.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from stxmirror.errors import StxMirrorError
-from stxmirror.layout import BuildId, check_identifier, legacy_alias
+from stxmirror.layout import check_identifier, legacy_alias
 from stxmirror.mirror import fs
+from stxmirror.mirror.state import BuildState
 from stxmirror.mirror.store import Store
-from stxmirror.retention import rule_for
+from stxmirror.retention import Rule, rule_for
 
 NAME = "latest_build"
 
 
-def settle(
-    store: Store, entries: Mapping[str, Mapping[str, Any]], doomed: Iterable[str] = ()
-) -> dict[str, str | None]:
-    """Point every alias where it belongs, as if the builds ``doomed`` were gone already.
+@dataclass(frozen=True)
+class Targets:
+    """Where the links must point.
 
-    Called before those are taken away, so that an alias names a complete build at every moment.
-    Returns ``{directory: build-date or None}`` of the aliases that moved.
+    ``latest`` has a build-date, or ``None`` for no link, for each directory; ``legacy`` the
+    identifier for each link at the top; ``identifiers`` are all that have builds.
     """
-    gone = frozenset(doomed)
+
+    latest: dict[str, str | None]
+    legacy: dict[str, str]
+    identifiers: frozenset[str]
+
+
+def targets(
+    states: Iterable[BuildState], rules: Sequence[Rule], to_delete: Collection[str] = ()
+) -> Targets:
+    """Return where every link belongs, as if the builds ``to_delete`` were gone already."""
     latest: dict[str, str | None] = {}
     legacy: dict[str, str] = {}
     identifiers = set()
-    for build_id, entry in entries.items():
-        build = BuildId.parse(build_id)
+    for state in states:
+        build = state.id
         newest = latest.setdefault(build.directory, None)
-        if build_id in gone or entry["tombstone"]:
+        if str(build) in to_delete or state.tombstone:
             continue
         identifiers.add(build.identifier)
-        name = _legacy_name(store, build)
+        rule = rule_for(rules, build.directory)
+        name = rule.legacy_alias if rule else legacy_alias(build.identifier)
         if name:
             legacy[name] = build.identifier
-        if entry["result"] == "success" and (newest is None or newest < build.build_date):
+        if state.is_success and (newest is None or newest < build.build_date):
             latest[build.directory] = build.build_date
+    return Targets(latest, legacy, frozenset(identifiers))
+
+
+def update(
+    store: Store, states: Iterable[BuildState], to_delete: Collection[str] = ()
+) -> dict[str, str | None]:
+    """Point every alias where it belongs, as if the builds ``to_delete`` were gone already.
+
+    Called before those are moved away, so that an alias names a complete build at every moment.
+    Returns ``{directory: build-date or None}`` of the aliases that moved.
+    """
+    wanted = targets(states, store.config.policy.rules, to_delete)
     moved = {}
-    for directory, target in sorted(latest.items()):
+    for directory, target in sorted(wanted.latest.items()):
         if _point(store, directory, target):
             moved[directory] = target
-    _settle_legacy(store, legacy, identifiers)
+    _update_legacy(store, wanted)
     return moved
 
 
@@ -72,14 +94,9 @@ def _point(store: Store, directory: str, target: str | None) -> bool:
     return True
 
 
-def _legacy_name(store: Store, build: BuildId) -> str | None:
-    rule = rule_for(store.config.rules, build.directory)
-    return rule.get("legacy_alias") if rule else legacy_alias(build.identifier)
-
-
-def _settle_legacy(store: Store, wanted: Mapping[str, str], identifiers: set[str]) -> None:
+def _update_legacy(store: Store, wanted: Targets) -> None:
     public = store.config.public
-    for name, identifier in sorted(wanted.items()):
+    for name, identifier in sorted(wanted.legacy.items()):
         if (public / name).is_symlink() or not (public / name).exists():
             fs.set_link(public / name, identifier, store.scratch)
     with os.scandir(public) as entries:
@@ -88,7 +105,8 @@ def _settle_legacy(store: Store, wanted: Mapping[str, str], identifiers: set[str
         # A link that still leads somewhere stays even when no rule asks for it any more: people
         # use its address.
         target = str((public / name).readlink())
-        if name not in wanted and _is_identifier(target) and target not in identifiers:
+        is_ours = name not in wanted.legacy and _is_identifier(target)
+        if is_ours and target not in wanted.identifiers:
             (public / name).unlink()
             fs.fsync_path(public)
 

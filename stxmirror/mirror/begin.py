@@ -8,26 +8,25 @@ import os
 import stat
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import fs, manifest
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.manifest import Entry
-from stxmirror.mirror.store import Store, token_for
-from stxmirror.mirror.upkeep import Change, changing
-from stxmirror.retention import rule_for
+from stxmirror.mirror.state import Upload
+from stxmirror.mirror.store import Store, reserved_directory, token_for
+from stxmirror.mirror.transaction import Transaction, transaction
 from stxmirror.times import format_time
 
-# Clocks differ a little; a build-date further ahead would be the newest for ever.
+# Clocks differ a little; a build-date further ahead would be the newest forever.
 CLOCK_SKEW = timedelta(minutes=5)
 
 
-def begin(store: Store, build: BuildId, data: bytes) -> dict[str, Any]:
+def begin(store: Store, build: BuildId, data: bytes) -> dict[str, object]:
     """Open an upload for ``build``, or refuse it, by the manifest ``data``.
 
-    Calling it again for an open upload is fine: the answer is reckoned anew.
+    Calling it again for an open upload is fine: the answer is computed anew.
     """
     files = manifest.read_manifest(data, build)
     check_rule(store, build)
@@ -38,9 +37,9 @@ def begin(store: Store, build: BuildId, data: bytes) -> dict[str, Any]:
         )
     store.prepare()
     token = token_for(build)
-    with store.upload_lock(token, create=True), changing(store) as change:
+    with store.upload_lock(token, create=True), transaction(store) as current:
         try:
-            return _open(store, change, build, files)
+            return _open(store, current, build, files)
         except BaseException:
             store.forget_upload(token)
             raise
@@ -48,48 +47,50 @@ def begin(store: Store, build: BuildId, data: bytes) -> dict[str, Any]:
 
 def check_rule(store: Store, build: BuildId) -> None:
     """Raise unless the mirror's policy says how long builds of this directory are kept."""
-    if rule_for(store.config.rules, build.directory) is None:
+    if store.config.policy.rule_for(build.directory) is None:
         raise StxMirrorError(
             f"the mirror has no retention rule for {build.directory}: add a stream for it to the "
             "inventory and provision the mirror, then publish again"
         )
 
 
-def _open(store: Store, change: Change, build: BuildId, files: dict[str, Entry]) -> dict[str, Any]:
+def _open(
+    store: Store, current: Transaction, build: BuildId, files: dict[str, Entry]
+) -> dict[str, object]:
     staging = store.config.staging / token_for(build)
     total = sum(entry.size for entry in files.values())
-    known = change.entries.get(str(build))
-    if known and known["tombstone"]:
+    known = current.states.get(str(build))
+    if known and known.tombstone:
         raise StxMirrorError(
-            f"{build} was withdrawn from the mirror: {known['tombstone']['reason']}: build again"
+            f"{build} was withdrawn from the mirror: {known.tombstone.reason}: build again"
         )
-    if str(build) in change.published:
+    if str(build) in current.published:
         _check_same(store, build, files)
         # An open upload is one whose promotion was cut off after the build had become visible:
         # `promote` ends it.
-        if str(build) not in change.uploads:
+        if str(build) not in current.uploads:
             fs.remove_tree(staging)
         return _reply(None, [], 0, total, "published")
-    change.expire_uploads(except_for=token_for(build))
-    need = _pin(change.index, files, staging / "pins")
+    current.expire_uploads(except_for=token_for(build))
+    need = _reserve(current.index, files, reserved_directory(staging))
     need_bytes = sum(files[path].size for path in need)
-    _check_room(store, change, build, need_bytes)
+    _check_room(store, current, build, need_bytes)
     store.save_upload(
-        {
-            "id": str(build),
-            "token": token_for(build),
-            "began": format_time(store.now),
-            "need": need,
-            "need_bytes": need_bytes,
-            "files": {path: [entry.sha256, entry.size] for path, entry in files.items()},
-        }
+        Upload(
+            id=build,
+            token=token_for(build),
+            began=store.now,
+            need=tuple(need),
+            need_bytes=need_bytes,
+            files=files,
+        )
     )
     return _reply(token_for(build), need, need_bytes, total - need_bytes, "open")
 
 
 def _reply(
     token: str | None, need: list[str], need_bytes: int, have_bytes: int, state: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "upload": token,
         "need": need,
@@ -113,20 +114,22 @@ def _check_same(store: Store, build: BuildId, files: dict[str, Entry]) -> None:
         )
 
 
-def _pin(index: Index, files: dict[str, Entry], pins: Path) -> list[str]:
-    """Link what the mirror holds into ``pins``; return one path for each content that it lacks.
+def _reserve(index: Index, files: dict[str, Entry], reserved: Path) -> list[str]:
+    """Link what the mirror holds into ``reserved``; return a path for each content that it lacks.
 
-    A pin keeps the bytes although the build they came from may be pruned meanwhile.
+    The link keeps the bytes although the build they came from may be pruned meanwhile.
     """
-    pins.mkdir(exist_ok=True)
+    reserved.mkdir(exist_ok=True)
     wanted = {entry.sha256: entry.size for entry in files.values()}
-    for path in pins.iterdir():
-        if path.name not in wanted:
-            path.unlink()
+    for link in reserved.iterdir():
+        if link.name not in wanted:
+            link.unlink()
     missing = {
-        sha256 for sha256, size in wanted.items() if not _pinned(index, sha256, size, pins / sha256)
+        sha256
+        for sha256, size in wanted.items()
+        if not _is_reserved(index, sha256, size, reserved / sha256)
     }
-    fs.fsync_path(pins)
+    fs.fsync_path(reserved)
     need = []
     for path in sorted(files):
         if files[path].sha256 in missing:
@@ -135,15 +138,15 @@ def _pin(index: Index, files: dict[str, Entry], pins: Path) -> list[str]:
     return need
 
 
-def _pinned(index: Index, sha256: str, size: int, pin: Path) -> bool:
+def _is_reserved(index: Index, sha256: str, size: int, link: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        status = os.lstat(pin)
+        status = os.lstat(link)
         if stat.S_ISREG(status.st_mode) and status.st_size == size:
             return True
-        pin.unlink()
+        link.unlink()
     for found in index.find(sha256, size):
         try:
-            os.link(found, pin, follow_symlinks=False)
+            os.link(found, link, follow_symlinks=False)
         except OSError as error:
             # A file system bounds the links of one file; such a content is sent once more.
             if error.errno not in (errno.EMLINK, errno.ENOENT):
@@ -153,16 +156,16 @@ def _pinned(index: Index, sha256: str, size: int, pin: Path) -> bool:
     return False
 
 
-def _check_room(store: Store, change: Change, build: BuildId, need_bytes: int) -> None:
+def _check_room(store: Store, current: Transaction, build: BuildId, need_bytes: int) -> None:
     """Raise unless what is to come fits beside what other uploads were promised.
 
     The bytes lie on the disk twice while they are promoted: as they arrived, and as the mirror's
     own copy.
     """
     owed = 2 * need_bytes - _received(store, token_for(build))
-    for build_id, upload in change.uploads.items():
+    for build_id, upload in current.uploads.items():
         if build_id != str(build):
-            owed += max(0, 2 * upload["need_bytes"] - _received(store, upload["token"]))
+            owed += max(0, 2 * upload.need_bytes - _received(store, upload.token))
     space = os.statvfs(store.config.store)
     free = space.f_bavail * space.f_frsize
     if need_bytes and owed + store.config.reserve_bytes > free:

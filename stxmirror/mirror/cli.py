@@ -10,33 +10,33 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import stxmirror
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import accounts, begin, dispatch, index, promote, removal, verify
+from stxmirror.mirror import begin, catalog, dispatch, index, privileges, promote, prune, verify
 from stxmirror.mirror.config import DEFAULT_PATH, Config, load
-from stxmirror.mirror.failures import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, Busy, explain
+from stxmirror.mirror.errors import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, Busy, explain
 from stxmirror.mirror.manifest import MANIFEST_BYTES_MAX
 from stxmirror.mirror.store import Store
 
 # The verbs that also touch what was received, which the tree's owner may only read.
 _RECEIVING = {
-    "begin": lambda config, call, args, data: accounts.begin(config, call, args.id, data),
-    "promote": lambda config, call, args, data: accounts.promote(config, call, args.id),
-    "expire": lambda config, call, args, data: accounts.expire(config, call),
+    "begin": lambda config, call, args, data: privileges.begin(config, call, args.id, data),
+    "promote": lambda config, call, args, data: privileges.promote(config, call, args.id),
+    "expire": lambda config, call, args, data: privileges.expire(config, call),
 }
 _TREE = {
     "begin": lambda store, args, data: begin.begin(store, args.id, data),
     "promote": lambda store, args, data: promote.promote(store, args.id),
-    "expire": lambda store, args, data: removal.expire(store),
-    "list": lambda store, args, data: removal.listing(store),
-    "prune": lambda store, args, data: removal.prune(store, data),
-    "hold": lambda store, args, data: removal.hold(store, args.id, args.reason),
-    "unhold": lambda store, args, data: removal.unhold(store, args.id),
-    "withdraw": lambda store, args, data: removal.withdraw(store, args.id, args.reason),
-    "pages": lambda store, args, data: removal.make_pages(store),
+    "expire": lambda store, args, data: catalog.expire(store),
+    "list": lambda store, args, data: catalog.listing(store),
+    "prune": lambda store, args, data: prune.prune(store, data),
+    "hold": lambda store, args, data: catalog.hold(store, args.id, args.reason),
+    "unhold": lambda store, args, data: catalog.unhold(store, args.id),
+    "withdraw": lambda store, args, data: catalog.withdraw(store, args.id, args.reason),
+    "pages": lambda store, args, data: catalog.make_pages(store),
     "verify": lambda store, args, data: verify.verify(store, args.id),
 }
 _WITH_INPUT = frozenset({"begin", "prune"})
@@ -125,7 +125,7 @@ def _failed(message: str, code: int) -> int:
     return code
 
 
-def _run(config: Config, args: argparse.Namespace) -> dict[str, Any]:
+def _run(config: Config, args: argparse.Namespace) -> dict[str, object]:
     if args.verb == "dispatch":
         command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
         words = dispatch.allowed(args.role, command)
@@ -133,29 +133,29 @@ def _run(config: Config, args: argparse.Namespace) -> dict[str, Any]:
             dispatch.run_rsync(config, words)
         args = _parser().parse_args(["--config", str(args.config), *words[1:]])
     data = sys.stdin.buffer.read(MANIFEST_BYTES_MAX + 1) if args.verb in _WITH_INPUT else b""
-    tree_owner, receiver = accounts.owners(config)
+    tree_owner, receiver = privileges.owners(config)
     me = os.geteuid()
     if me == 0 and tree_owner != 0:
         me = receiver if args.verb in _RECEIVING else tree_owner
-        accounts.become(me)
+        privileges.become(me)
     if me == tree_owner == receiver and args.verb in _RECEIVING:
         return _RECEIVING[args.verb](config, _in_process(config), args, data)
     if me == tree_owner:
         return _on_tree(config, args, data)
     if me == receiver and args.verb in _RECEIVING:
-        call = accounts.through_sudo(config, str(Path(sys.argv[0]).resolve()))
+        call = privileges.through_sudo(config, str(Path(sys.argv[0]).resolve()))
         return _RECEIVING[args.verb](config, call, args, data)
     raise StxMirrorError(
         f"{config.public} belongs to another account: run this as its owner, or as root"
     )
 
 
-def _on_tree(config: Config, args: argparse.Namespace, data: bytes) -> dict[str, Any]:
+def _on_tree(config: Config, args: argparse.Namespace, data: bytes) -> dict[str, object]:
     return _TREE[args.verb](Store(config, datetime.now(timezone.utc)), args, data)
 
 
-def _in_process(config: Config) -> accounts.Call:
-    def call(arguments: list[str], data: bytes) -> dict[str, Any]:
+def _in_process(config: Config) -> privileges.Call:
+    def call(arguments: list[str], data: bytes) -> dict[str, object]:
         return _on_tree(config, _parser().parse_args(arguments), data)
 
     return call

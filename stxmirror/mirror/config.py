@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from stxmirror import fields
 from stxmirror.errors import StxMirrorError
-from stxmirror.layout import check_alias
-from stxmirror.retention import check_keep
+from stxmirror.retention import Policy
 
 DEFAULT_PATH = Path("/etc/stx-mirror/mirror.json")
 
 
 @dataclass(frozen=True)
+class Site:
+    """What the pages are called, and the path below which a web server offers the tree."""
+
+    title: str
+    prefix: str
+
+
+@dataclass(frozen=True)
 class Config:
-    """What ``mirror.json`` says; paths are absolute, ``raw`` is the whole file as read."""
+    """What ``mirror.json`` says; paths are absolute."""
 
     path: Path
     store: Path
-    rules: list[dict[str, Any]]
-    release_period_days: int
-    max_delete_share: float
+    site: Site
+    policy: Policy
     upload_expiry_hours: float
     reserve_bytes: int
-    raw: dict[str, Any] = field(repr=False)
 
     @property
     def public(self) -> Path:
@@ -48,18 +54,6 @@ class Config:
         return self.store / "state"
 
 
-_TYPES: dict[str, Any] = {
-    "store": str,
-    "prefix": str,
-    "title": str,
-    "rules": list,
-    "release_period_days": int,
-    "max_delete_share": (int, float),
-    "upload_expiry_hours": (int, float),
-    "reserve_bytes": int,
-}
-
-
 def load(path: Path) -> Config:
     """Read and check the configuration, or raise one sentence that names what is wrong in it."""
     try:
@@ -73,50 +67,27 @@ def load(path: Path) -> Config:
         raise StxMirrorError(f"the configuration {path} is not JSON: {error}") from error
     if not isinstance(raw, dict):
         raise StxMirrorError(f"the configuration {path} must be one JSON object")
-    for key, kind in _TYPES.items():
-        if not isinstance(raw.get(key), kind) or isinstance(raw[key], bool):
-            raise StxMirrorError(f"the configuration {path} lacks a usable '{key}': correct it")
-    store = Path(raw["store"])
+    return _parsed(raw, path)
+
+
+def _parsed(raw: Mapping[str, object], path: Path) -> Config:
+    what = f"the configuration {path}"
+    store = Path(fields.required(raw, "store", str, what))
     if not store.is_absolute():
         raise StxMirrorError(f"'store' in {path} must be an absolute path: correct it")
-    _check_numbers(raw, path)
-    return Config(
-        path=path,
-        store=store,
-        rules=_checked_rules(raw["rules"], path),
-        release_period_days=raw["release_period_days"],
-        max_delete_share=raw["max_delete_share"],
-        upload_expiry_hours=raw["upload_expiry_hours"],
-        reserve_bytes=raw["reserve_bytes"],
-        raw=raw,
+    expiry = fields.number(raw, "upload_expiry_hours", what)
+    if expiry <= 0:
+        raise StxMirrorError(f"'upload_expiry_hours' in {path} must be above 0: correct it")
+    reserve = fields.required(raw, "reserve_bytes", int, what)
+    if reserve < 0:
+        raise StxMirrorError(f"'reserve_bytes' in {path} must not be negative: correct it")
+    site = Site(
+        title=fields.required(raw, "title", str, what),
+        prefix=fields.required(raw, "prefix", str, what),
     )
-
-
-def _check_numbers(raw: dict[str, Any], path: Path) -> None:
-    if not 0 < raw["max_delete_share"] <= 1:
-        raise StxMirrorError(f"'max_delete_share' in {path} must be above 0 and at most 1")
-    for key in ("release_period_days", "upload_expiry_hours"):
-        if raw[key] <= 0:
-            raise StxMirrorError(f"'{key}' in {path} must be above 0")
-    if raw["reserve_bytes"] < 0:
-        raise StxMirrorError(f"'reserve_bytes' in {path} must not be negative")
-
-
-def _checked_rules(rules: list[Any], path: Path) -> list[dict[str, Any]]:
-    for rule in rules:
-        if not (
-            isinstance(rule, dict)
-            and isinstance(rule.get("directory"), str)
-            and isinstance(rule.get("stream"), str)
-            and isinstance(rule.get("keep"), dict)
-        ):
-            raise StxMirrorError(
-                f"a rule in {path} lacks its stream, directory or keep: {rule!r}: correct it"
-            )
-        try:
-            check_keep(rule["keep"])
-            if rule.get("legacy_alias") is not None:
-                check_alias(rule["legacy_alias"])
-        except StxMirrorError as error:
-            raise StxMirrorError(f"the rule of {rule['stream']} in {path}: {error}") from error
-    return rules
+    try:
+        policy = Policy.parse(raw, what)
+    except StxMirrorError as error:
+        message = str(error)
+        raise StxMirrorError(message if what in message else f"{what}: {message}") from error
+    return Config(path, store, site, policy, expiry, reserve)

@@ -11,7 +11,7 @@ from typing import NoReturn
 from stxmirror.errors import StxMirrorError
 from stxmirror.mirror import uploads
 from stxmirror.mirror.config import Config
-from stxmirror.mirror.failures import shown
+from stxmirror.mirror.errors import shown
 
 VERBS = {"publish": ("begin", "promote"), "prune": ("list", "prune")}
 _WITH_ID = frozenset({"begin", "promote"})
@@ -38,8 +38,8 @@ def _refusal(role: str, command: str) -> StxMirrorError:
     usage = [f"mirrorctl {verb}{' ID' if verb in _WITH_ID else ''}" for verb in VERBS[role]]
     if role == "publish":
         usage.append("rsync to an open upload")
-    said = f"not {shown(command)}" if command else "no shell"
-    return StxMirrorError(f"this key lets you run {', '.join(usage)}, and {said}")
+    instead = f"not {shown(command)}" if command else "no shell"
+    return StxMirrorError(f"this key lets you run {', '.join(usage)}, and {instead}")
 
 
 def _checked_rsync(words: list[str]) -> list[str]:

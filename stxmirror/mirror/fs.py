@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK, opening a FIFO that somebody put there would wait for ever.
+# Without O_NONBLOCK, opening a FIFO that somebody put there would wait forever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 # What is met where somebody exchanges or adds entries between one look and the next.

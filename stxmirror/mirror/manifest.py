@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
+from stxmirror import lines
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import ARTIFACT_TYPES, PHASED_TYPES, BuildId, check_word, safe_relative_path
-from stxmirror.mirror.failures import shown
+from stxmirror.mirror.errors import shown
 
 # A large nightly has some 25,000 files; a manifest line is below 300 bytes.
 MANIFEST_BYTES_MAX = 64 * 1024 * 1024
@@ -70,11 +72,11 @@ def read_manifest(data: bytes, build: BuildId) -> dict[str, Entry]:
     return files
 
 
-def _read_item(item: Any) -> tuple[str, Entry]:
+def _read_item(item: object) -> tuple[str, Entry]:
     if not isinstance(item, dict):
         raise StxMirrorError('each file of the manifest must be {"path", "sha256", "size"}')
-    path = safe_relative_path(item.get("path"))
-    sha256, size = item.get("sha256"), item.get("size")
+    path, sha256, size = item.get("path"), item.get("sha256"), item.get("size")
+    path = safe_relative_path(path if isinstance(path, str) else "")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise StxMirrorError(f"the manifest gives no SHA-256 (64 hexadecimal digits) for {path}")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= FILE_BYTES_MAX:
@@ -82,7 +84,7 @@ def _read_item(item: Any) -> tuple[str, Entry]:
     return path, Entry(sha256, size)
 
 
-def _check_tree(files: dict[str, Entry]) -> None:
+def _check_tree(files: Collection[str]) -> None:
     """Refuse names that the specification's tree has no place for, and a tree without its parts."""
     for path in files:
         _check_place(path)
@@ -139,7 +141,7 @@ def _kinds(side: str) -> frozenset[str]:
     return ARTIFACT_TYPES[side]
 
 
-def needed_directories(files: dict[str, Entry]) -> list[str]:
+def needed_directories(files: Collection[str]) -> list[str]:
     """Return every directory of the build's tree, parents before what lies in them."""
     found = {"inputs", "outputs", *artifact_directories()}
     for path in files:
@@ -150,7 +152,7 @@ def needed_directories(files: dict[str, Entry]) -> list[str]:
     return sorted(found)
 
 
-def links(build: BuildId, files: dict[str, Entry]) -> dict[str, str]:
+def links(build: BuildId, files: Collection[str]) -> dict[str, str]:
     """Return the symbolic links that a build's tree gets, ``{path: target}``."""
     made = {}
     if CONTEXT in files:
@@ -168,11 +170,11 @@ def digest(data: bytes) -> str:
 def parse_sums(data: bytes) -> dict[str, str]:
     """Return ``{path: sha256}`` of a SHA256SUMS file as ``sha256sum`` writes it, or raise."""
     try:
-        lines = data.decode("ascii").splitlines()
+        listed = lines.split(data.decode("ascii"))
     except UnicodeDecodeError as error:
         raise StxMirrorError(f"{SUMS} has bytes that are not ASCII: write it again") from error
     sums: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(listed, 1):
         found = _SUMS_LINE.fullmatch(line)
         if not found or found.group(2) in sums:
             raise StxMirrorError(
@@ -183,7 +185,7 @@ def parse_sums(data: bytes) -> dict[str, str]:
     return sums
 
 
-def check_sums(sums: dict[str, str], files: dict[str, Entry]) -> None:
+def check_sums(sums: Mapping[str, str], files: Mapping[str, Entry]) -> None:
     """Raise unless SHA256SUMS lists exactly the manifest's files with the manifest's hashes."""
     listed = {path: entry.sha256 for path, entry in files.items() if path not in UNLISTED}
     for path in sorted(listed.keys() | sums.keys()):

@@ -6,10 +6,10 @@ it tells of does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection
 
 from stxmirror.mirror import page_parts as parts
+from stxmirror.mirror.config import Site
 from stxmirror.mirror.page_html import (
     Child,
     Markup,
@@ -24,16 +24,15 @@ from stxmirror.mirror.page_html import (
     size,
 )
 from stxmirror.mirror.page_model import Build, Directory
+from stxmirror.mirror.record import Change, Stage
 
 COMMITS_SHOWN = 25
 _SIGNS = {"ok": "✓", "failed": "✗", "timeout": "✗", "degraded": "!", "skipped": "·"}
 
 
-def render(
-    build: Build, directory: Directory, config: Mapping[str, Any], known: Collection[str]
-) -> bytes:
+def render(build: Build, directory: Directory, site: Site, known: Collection[str]) -> bytes:
     """Return the page of a build; ``known`` are the ids of the builds that have a page."""
-    title, prefix = str(config["title"]), str(config["prefix"])
+    title, prefix = site.title, site.prefix
     root = "../" * (1 + len(build.path.split("/")))
     base = f"{root}{build.path}/"
     sections = [
@@ -76,11 +75,11 @@ def render(
 
 def _heading(build: Build, directory: Directory, root: str) -> Markup:
     record = build.record
-    entry = build.entry
+    mirrored = build.mirrored
     badges = [
         parts.state_badge(build),
         element("span", {"class": "badge quiet"}, "latest_build") if build.is_latest else None,
-        element("span", {"class": "badge held"}, "held") if entry.get("hold") else None,
+        element("span", {"class": "badge held"}, "held") if mirrored.hold else None,
         parts.audience_badge(directory),
     ]
     notices: list[Child] = []
@@ -89,21 +88,21 @@ def _heading(build: Build, directory: Directory, root: str) -> Markup:
             _notice(
                 "bad",
                 "Withdrawn ",
-                moment(build.withdrawn["when"]),
+                moment(build.withdrawn.when),
                 ": ",
-                build.withdrawn["reason"],
+                build.withdrawn.reason,
                 _instead(directory, root),
             )
         )
-    if entry.get("hold"):
-        notices.append(_notice("held", "Held, whatever the rules say: ", entry["hold"]))
+    if mirrored.hold:
+        notices.append(_notice("held", "Held, whatever the rules say: ", mirrored.hold))
     if record["missing"]:
         notices.append(
             _notice(
                 "warn", "This success is incomplete. It lacks ", ", ".join(record["missing"]), "."
             )
         )
-    notices.extend(_notice("note", "Note: ", str(note)) for note in entry.get("notes") or [])
+    notices.extend(_notice("note", "Note: ", note) for note in mirrored.notes)
     return element(
         "section",
         {"class": "title"},
@@ -113,7 +112,7 @@ def _heading(build: Build, directory: Directory, root: str) -> Markup:
             link(root, "Builds"),
             " / ",
             link(f"{root}{build.id.directory}/", build.id.directory)
-            if directory.is_there
+            if directory.exists
             else build.id.directory,
         ),
         element("h1", None, build.id.build_date),
@@ -167,12 +166,12 @@ def _facts(build: Build, directory: Directory, root: str, known: Collection[str]
             ),
             ("Resumes", _build_link(record["parent"], root, known, record["from_stage"])),
             ("Previous good build", _build_link(record["previous_good"], root, known)),
-            ("Published", moment(build.entry.get("published"))),
+            ("Published", moment(build.mirrored.published)),
             (
                 "Kept until",
                 [parts.keep_words(build), element("span", {"class": "soft"}, directory.kept)],
             ),
-            ("Size", size(build.entry["bytes"]) if not build.withdrawn else None),
+            ("Size", size(build.mirrored.bytes) if not build.withdrawn else None),
         ]
     )
 
@@ -296,14 +295,14 @@ def _stages(build: Build, base: str) -> Markup | None:
     )
 
 
-def _stage_name(stage: Mapping[str, Any], base: str, *, withdrawn: bool) -> Child:
+def _stage_name(stage: Stage, base: str, *, withdrawn: bool) -> Child:
     href = None if withdrawn or stage["log"] is None else file_href(base, stage["log"])
     name = link(href, stage["name"], css="name") if href else stage["name"]
     command = element("code", {"class": "command"}, " ".join(stage["command"]))
     return [name, command]
 
 
-def _bar(stage: Mapping[str, Any], longest: float) -> Markup:
+def _bar(stage: Stage, longest: float) -> Markup:
     """Return a bar as long as the stage took; drawn, because styles in place may be forbidden."""
     share = max(1.0, 100 * stage["seconds"] / longest)
     return element(
@@ -326,8 +325,8 @@ def _changes(build: Build) -> Markup | None:
     )
 
 
-def _change(change: Mapping[str, Any]) -> Markup:
-    commits: Sequence[Mapping[str, str]] = change["commits"]
+def _change(change: Change) -> Markup:
+    commits = change["commits"]
     old, new = change["from"], change["to"]
     span = f"{old[:12] if old else 'new'} → {new[:12] if new else 'gone'}"
     rest = len(commits) - COMMITS_SHOWN

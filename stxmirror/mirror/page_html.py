@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import safe_relative_path
-from stxmirror.times import format_time, parse_time
+from stxmirror.times import parse_time
 
 
 class Markup(str):
@@ -160,8 +160,3 @@ def page(title: str, root: str, *, header: Child, body: Child, footer: Child) ->
         "html", {"lang": "en"}, element("head", None, head), element("body", None, shell)
     )
     return f"<!doctype html>\n{whole}\n".encode()
-
-
-def stamp_of(when: datetime) -> str:
-    """Return a moment as JSON has it."""
-    return format_time(when) or ""

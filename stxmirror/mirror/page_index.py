@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from stxmirror.mirror import page_parts as parts
+from stxmirror.mirror.config import Site
 from stxmirror.mirror.page_html import (
     Child,
     Markup,
@@ -19,22 +19,23 @@ from stxmirror.mirror.page_html import (
     page,
     plural,
     size,
-    stamp_of,
 )
 from stxmirror.mirror.page_model import AUDIENCES, Build, Directory, newest_first
+from stxmirror.retention import Rule
+from stxmirror.times import format_time
 
 RECENT = 30
 
 
 def render(
     directories: Sequence[Directory],
-    rules: Sequence[Mapping[str, Any]],
-    config: Mapping[str, Any],
+    rules: Sequence[Rule],
+    site: Site,
     now: datetime,
     fingerprints: Sequence[str] = (),
 ) -> bytes:
     """Return the front page."""
-    title, prefix = str(config["title"]), str(config["prefix"])
+    title, prefix = site.title, site.prefix
     offered = _recommended(directories)
     navigation = [
         link("#streams", "Streams"),
@@ -136,9 +137,7 @@ def _hero(
     return element("section", {"class": "hero"}, element("div", {"class": "inner"}, content))
 
 
-def _streams(
-    directories: Sequence[Directory], rules: Sequence[Mapping[str, Any]], now: datetime
-) -> Markup:
+def _streams(directories: Sequence[Directory], rules: Sequence[Rule], now: datetime) -> Markup:
     groups: list[Child] = []
     for audience in (*AUDIENCES, None):
         members = [d for d in directories if d.audience == audience]
@@ -150,15 +149,15 @@ def _streams(
             groups.append(
                 element("div", {"class": "cards"}, [_card(member, now) for member in members])
             )
-    built = {d.rule["stream"] for d in directories if d.rule}
-    idle = [rule for rule in rules if rule["stream"] not in built]
+    built = {d.rule.stream for d in directories if d.rule}
+    idle = [rule for rule in rules if rule.stream not in built]
     if idle:
         groups.append(
             element(
                 "p",
                 {"class": "hint"},
                 "Not built yet: ",
-                ", ".join(f"{rule['directory']} ({rule.get('description', '')})" for rule in idle),
+                ", ".join(f"{rule.directory} ({rule.description or ''})" for rule in idle),
             )
         )
     return _section("streams", "Streams", groups)
@@ -167,7 +166,7 @@ def _streams(
 def _card(directory: Directory, now: datetime) -> Markup:
     latest = directory.latest
     newest = directory.builds[0]
-    description = directory.rule.get("description") if directory.rule else None
+    description = directory.rule.description if directory.rule else None
     head = element(
         "div",
         {"class": "head"},
@@ -204,7 +203,7 @@ def _card(directory: Directory, now: datetime) -> Markup:
 
 def _name(directory: Directory) -> Markup:
     name = breakable(directory.name)
-    return link(f"{directory.path}/", name) if directory.is_there else name
+    return link(f"{directory.path}/", name) if directory.exists else name
 
 
 def _warning(words: str | None) -> Markup | None:
@@ -214,7 +213,7 @@ def _warning(words: str | None) -> Markup | None:
 def _since(newest: Build, now: datetime) -> Markup:
     """Say why the newest build is not the latest good one."""
     if newest.withdrawn:
-        words: Child = f"withdrawn: {newest.withdrawn['reason']}"
+        words: Child = f"withdrawn: {newest.withdrawn.reason}"
     else:
         words = newest.reason_in_short or "not yet the latest"
     return element(
@@ -305,7 +304,7 @@ def _recent(directories: Sequence[Directory], now: datetime) -> Markup:
                 element("span", {"class": "soft"}, age(build.started, now)),
             ],
             duration(build.seconds) if build.seconds is not None else "—",
-            size(build.entry["bytes"]) if not build.withdrawn else "—",
+            size(build.mirrored.bytes) if not build.withdrawn else "—",
             parts.keep_words(build),
         ]
         for build in shown
@@ -333,7 +332,7 @@ def _recent(directories: Sequence[Directory], now: datetime) -> Markup:
 def _outcome(build: Build) -> Child:
     """Say beneath a build's name what a reader would otherwise have to open it for."""
     if build.withdrawn:
-        return element("span", {"class": "why"}, build.withdrawn["reason"])
+        return element("span", {"class": "why"}, build.withdrawn.reason)
     if build.reason_in_short:
         return element("span", {"class": "why bad"}, build.reason_in_short)
     words = parts.missing_words(build)
@@ -354,7 +353,7 @@ def _footer(now: datetime) -> Child:
         "p",
         None,
         "Made ",
-        moment(stamp_of(now)),
+        moment(format_time(now)),
         "; ages are as of then. A published file never changes, and a build stays at least until "
         "the date that it shows.",
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from stxmirror.layout import BuildId
-from stxmirror.retention import describe_keep, rule_for
+from stxmirror.mirror.record import Record
+from stxmirror.mirror.state import BuildState, Tombstone
+from stxmirror.retention import Rule, rule_for
 from stxmirror.times import format_time, parse_time
 
 AUDIENCES = {
@@ -17,12 +18,20 @@ AUDIENCES = {
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the mirror knows of a build: its own state, and the build.json that came with it."""
+
+    state: BuildState
+    record: Record
+
+
+@dataclass(frozen=True)
 class Build:
     """One build: its id, its build.json, and what the mirror says of it."""
 
     id: BuildId
-    record: Mapping[str, Any]
-    entry: Mapping[str, Any]
+    record: Record
+    mirrored: BuildState
     is_latest: bool
 
     @property
@@ -36,9 +45,9 @@ class Build:
         return f"builds/{self.id}/"
 
     @property
-    def withdrawn(self) -> Mapping[str, Any] | None:
+    def withdrawn(self) -> Tombstone | None:
         """Why and when a person took the build away, or ``None``."""
-        return self.entry.get("tombstone")
+        return self.mirrored.tombstone
 
     @property
     def is_good(self) -> bool:
@@ -56,7 +65,7 @@ class Build:
     @property
     def started(self) -> str:
         """The build-date as a JSON time."""
-        return format_time(self.id.when) or ""
+        return format_time(self.id.when)
 
     @property
     def state(self) -> str:
@@ -90,7 +99,7 @@ class Directory:
     """A stream's directory with its builds, newest first."""
 
     path: str
-    rule: Mapping[str, Any] | None
+    rule: Rule | None
     builds: Sequence[Build]
 
     @property
@@ -111,41 +120,41 @@ class Directory:
     @property
     def audience(self) -> str | None:
         """``try``, ``develop``, or ``None`` without a rule."""
-        return self.rule.get("audience") if self.rule else None
+        return self.rule.audience if self.rule else None
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether it lies in the tree: with its last build it goes as well."""
         return any(not build.withdrawn for build in self.builds)
 
     @property
     def is_retired(self) -> bool:
         """Whether it gets no more builds."""
-        return bool(self.rule and self.rule.get("retired"))
+        return self.rule is not None and self.rule.retired
 
     @property
     def kept(self) -> str:
         """The retention rule in words."""
         if self.rule is None:
             return "No stream has this directory: its builds are kept until a person decides."
-        words = describe_keep(self.rule["keep"])
+        words = str(self.rule.keep)
         return (
             f"Builds are kept {words}." if words == "for ever" else f"Builds are kept for {words}."
         )
 
 
 def read(
-    builds: Sequence[Mapping[str, Any]],
-    rules: Sequence[Mapping[str, Any]],
+    builds: Iterable[Known],
+    rules: Sequence[Rule],
     aliases: Mapping[str, Mapping[str, str]],
 ) -> list[Directory]:
     """Return the directories that have builds, in the order of their rules, then by name."""
     grouped: dict[str, list[Build]] = {}
-    for entry in builds:
-        build = BuildId.parse(entry["id"])
+    for known in builds:
+        build = known.state.id
         latest = aliases.get(build.directory, {}).get("latest_build")
         grouped.setdefault(build.directory, []).append(
-            Build(build, entry["record"], entry, build.build_date == latest)
+            Build(build, known.record, known.state, build.build_date == latest)
         )
     directories = [
         Directory(
@@ -155,11 +164,11 @@ def read(
         )
         for path, group in grouped.items()
     ]
-    order = {rule["stream"]: number for number, rule in enumerate(rules)}
+    order = {rule.stream: number for number, rule in enumerate(rules)}
 
     def rank(directory: Directory) -> tuple[int, str]:
-        known = order.get(directory.rule["stream"], len(order)) if directory.rule else len(order)
-        return known, directory.path
+        place = order.get(directory.rule.stream, len(order)) if directory.rule else len(order)
+        return place, directory.path
 
     return sorted(directories, key=rank)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from stxmirror.layout import safe_relative_path
 from stxmirror.mirror.page_html import (
@@ -18,6 +17,7 @@ from stxmirror.mirror.page_html import (
     text,
 )
 from stxmirror.mirror.page_model import Build, Directory
+from stxmirror.mirror.record import Iso
 
 VERDICTS = {
     "static": "Image checked",
@@ -68,15 +68,15 @@ def keep_words(build: Build) -> Child:
     """Return until when a build is kept."""
     if build.withdrawn:
         return "gone"
-    if build.entry.get("hold"):
-        return element("span", {"class": "badge held", "title": build.entry["hold"]}, "held")
-    if build.entry["keep_until"] is not None:
-        return day(build.entry["keep_until"])
-    return "for ever" if build.entry.get("rule") else "no rule: kept"
+    if build.mirrored.hold:
+        return element("span", {"class": "badge held", "title": build.mirrored.hold}, "held")
+    if build.mirrored.keep_until is not None:
+        return day(build.mirrored.keep_until)
+    return "for ever" if build.mirrored.rule else "no rule: kept"
 
 
-def iso_of(build: Build, root: str) -> tuple[str, Mapping[str, Any]] | None:
-    """Return the URL and the record of a build's ISO, if it is there to be had."""
+def iso_of(build: Build, root: str) -> tuple[str, Iso] | None:
+    """Return the URL and the record of a build's ISO, if it is available."""
     iso = build.record["iso"]
     if iso is None or build.withdrawn:
         return None
@@ -117,7 +117,9 @@ def verdicts_in_short(build: Build) -> Markup | None:
     """Return which checks the ISO passed, in one line."""
     checks = build.record["sanity"]
     passed = [
-        label for name, label in VERDICTS.items() if checks.get(name, {}).get("result") == "ok"
+        label
+        for name, label in VERDICTS.items()
+        if name in checks and checks[name]["result"] == "ok"
     ]
     if not passed:
         return None
@@ -139,7 +141,7 @@ def chips(build: Build, root: str) -> Markup:
 
 
 def listing(code: str, label: str) -> Markup:
-    """Return commands to copy; on a narrow screen they scroll by themselves."""
+    """Return commands to copy; on a narrow screen they scroll on their own."""
     return element(
         "pre",
         {"class": "code", "tabindex": "0", "aria-label": label},
@@ -152,7 +154,8 @@ def verify_commands(build: Build, prefix: str) -> str:
 
     People paste them into a shell: nothing goes into them that a builder could have chosen freely.
     """
-    path = safe_relative_path(build.record["iso"]["path"])
+    iso = build.record["iso"]
+    path = safe_relative_path(iso["path"] if iso else "")
     top = f"http://HOST/{prefix.strip('/')}".rstrip("/")
     return (
         f"MIRROR={top}\n"

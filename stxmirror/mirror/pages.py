@@ -8,44 +8,45 @@ from __future__ import annotations
 
 import json
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from stxmirror.mirror import page_build, page_index, page_parts
-from stxmirror.mirror.page_html import stamp_of, url_path
-from stxmirror.mirror.page_model import Build, Directory, newest_first, read
+from stxmirror.mirror.config import Site
+from stxmirror.mirror.page_html import url_path
+from stxmirror.mirror.page_model import Build, Directory, Known, newest_first, read
+from stxmirror.retention import Rule
+from stxmirror.times import format_time
 
 SIGNING_KEY = "assets/signing-key.asc"
 ASSETS = ("style.css", "icon.svg")
 
 
 def render(
-    builds: Sequence[Mapping[str, Any]],
-    rules: Sequence[Mapping[str, Any]],
+    builds: Iterable[Known],
+    rules: Sequence[Rule],
     aliases: Mapping[str, Mapping[str, str]],
-    config: Mapping[str, Any],
+    site: Site,
     now: datetime,
     *,
     fingerprints: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """Return every page, ``{path below the mirror's root: bytes}``.
 
-    ``builds`` are what the mirror knows of each build, with its build.json as ``record``; ``rules``
-    those of the mirror's configuration; ``aliases`` ``{directory: {"latest_build": build-date}}``;
-    of ``config`` the ``title`` and the ``prefix`` count; ``now`` is what ages are reckoned from;
+    ``rules`` are those of the mirror's configuration; ``aliases``
+    ``{directory: {"latest_build": build-date}}``; ``now`` is what ages are computed from (aware);
     ``fingerprints`` those of the signing keys.
     """
     directories = read(builds, rules, aliases)
     made = {
-        "index.html": page_index.render(directories, rules, config, now, fingerprints),
-        "builds.json": _for_programs(directories, rules, config, now, fingerprints),
+        "index.html": page_index.render(directories, rules, site, now, fingerprints),
+        "builds.json": _for_programs(directories, rules, site, now, fingerprints),
         **{f"assets/{name}": _asset(name) for name in ASSETS},
     }
     known = frozenset(build.path for directory in directories for build in directory.builds)
     for directory in directories:
         for build in directory.builds:
-            made[f"{build.page}index.html"] = page_build.render(build, directory, config, known)
+            made[f"{build.page}index.html"] = page_build.render(build, directory, site, known)
     return made
 
 
@@ -59,8 +60,8 @@ def _asset(name: str) -> bytes:
 
 def _for_programs(
     directories: Sequence[Directory],
-    rules: Sequence[Mapping[str, Any]],
-    config: Mapping[str, Any],
+    rules: Sequence[Rule],
+    site: Site,
     now: datetime,
     fingerprints: Sequence[str],
 ) -> bytes:
@@ -68,18 +69,18 @@ def _for_programs(
     by_path = {directory.path: directory for directory in directories}
     content = {
         "schema": 1,
-        "title": config["title"],
-        "generated": stamp_of(now),
+        "title": site.title,
+        "generated": format_time(now),
         "signing_key": SIGNING_KEY,
         "signing_key_fingerprints": [text.replace(" ", "") for text in fingerprints],
         "streams": [
             {
-                "stream": rule["stream"],
-                "directory": rule["directory"],
-                "audience": rule.get("audience"),
-                "description": rule.get("description"),
-                "keep": dict(rule["keep"]),
-                "retired": bool(rule.get("retired")),
+                "stream": rule.stream,
+                "directory": rule.directory,
+                "audience": rule.audience,
+                "description": rule.description,
+                "keep": rule.keep.to_json(),
+                "retired": rule.retired,
             }
             for rule in rules
         ],
@@ -93,39 +94,37 @@ def _for_programs(
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, Any]:
-    record, entry = build.record, build.entry
+def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, object]:
+    record, mirrored = build.record, build.mirrored
     base = f"{url_path(build.path)}/"
     rule = directories[build.id.directory].rule
     withdrawn = build.withdrawn
-    there = withdrawn is None
+    exists = withdrawn is None
     iso = page_parts.iso_of(build, "")
     return {
         "id": build.path,
         "directory": build.id.directory,
-        "stream": rule["stream"] if rule else None,
+        "stream": rule.stream if rule else None,
         "ref": record["ref"],
         "result": record["result"],
         "missing": list(record["missing"]),
         "failed_stage": record["failed_stage"],
         "started": record["started"],
         "finished": record["finished"],
-        "published": entry["published"],
-        "keep_until": entry["keep_until"],
-        "rule": entry["rule"],
-        "hold": entry["hold"],
-        "withdrawn": {"reason": withdrawn["reason"], "when": withdrawn["when"]}
-        if withdrawn
-        else None,
+        "published": mirrored.published,
+        "keep_until": mirrored.keep_until,
+        "rule": mirrored.rule,
+        "hold": mirrored.hold,
+        "withdrawn": {"reason": withdrawn.reason, "when": withdrawn.when} if withdrawn else None,
         "aliases": [f"{build.id.directory}/latest_build"] if build.is_latest else [],
-        "bytes": entry["bytes"],
-        "url": base if there else None,
+        "bytes": mirrored.bytes,
+        "url": base if exists else None,
         "page": url_path(build.page),
-        "record": f"{base}build.json" if there else None,
-        "checksums": f"{base}SHA256SUMS" if there else None,
-        "signature": f"{base}SHA256SUMS.asc" if there else None,
+        "record": f"{base}build.json" if exists else None,
+        "checksums": f"{base}SHA256SUMS" if exists else None,
+        "signature": f"{base}SHA256SUMS.asc" if exists else None,
         "iso": {"url": iso[0], "size": iso[1]["size"], "sha256": iso[1]["sha256"]} if iso else None,
-        "repository": f"{base}outputs/RPMS/" if there and build.has("outputs/RPMS") else None,
+        "repository": f"{base}outputs/RPMS/" if exists and build.has("outputs/RPMS") else None,
         "images": list(record["images"]),
         "sanity": {name: verdict["result"] for name, verdict in record["sanity"].items()},
         "previous_good": record["previous_good"],

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from stxmirror import records
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import aliases, fs, manifest
 from stxmirror.mirror.begin import check_rule
-from stxmirror.mirror.failures import shown
+from stxmirror.mirror.errors import shown
 from stxmirror.mirror.manifest import Entry
-from stxmirror.mirror.store import Store, token_for
-from stxmirror.mirror.upkeep import Change, changing, new_entry
+from stxmirror.mirror.record import read as read_record
+from stxmirror.mirror.state import BuildState
+from stxmirror.mirror.store import Store, reserved_directory, token_for
+from stxmirror.mirror.transaction import Transaction, new_state, transaction
 
 _CHUNK = 1024 * 1024
 _FSYNCS_AT_ONCE = 16
 _AGAIN = "send it again (rsync --checksum) and promote again"
 
 
-def promote(store: Store, build: BuildId) -> dict[str, Any]:
+def promote(store: Store, build: BuildId) -> dict[str, object]:
     """Publish a build whose upload is open; a build that is published already is brought to rest.
 
     The copy, which takes long, is made under the lock of this upload alone; the store's lock is
@@ -36,35 +36,35 @@ def promote(store: Store, build: BuildId) -> dict[str, Any]:
     token = token_for(build)
     staging = store.config.staging / token
     with store.upload_lock(token):
-        with changing(store) as change:
-            if str(build) in change.published:
-                return _at_rest(store, change, build)
-            upload = change.uploads.get(str(build))
+        with transaction(store) as current:
+            if str(build) in current.published:
+                return _at_rest(store, current, build)
+            upload = current.uploads.get(str(build))
             if upload is None:
                 raise StxMirrorError(
                     f"no upload is open for {build} (it may have expired): begin again"
                 )
             check_rule(store, build)
-        files = {path: Entry(*entry) for path, entry in upload["files"].items()}
+        files = upload.files
         tree = staging / "tree"
         fs.remove_tree(tree)
         try:
-            copies = _assemble(store, token, files, staging / "pins", tree)
+            copies = _assemble(store, token, files, reserved_directory(staging), tree)
             result = _check_content(build, files, tree)
             _finish_tree(build, files, copies, tree)
         except BaseException:
             fs.remove_tree(tree)
             raise
-        with changing(store) as change:
+        with transaction(store) as current:
             size = sum(entry.size for entry in files.values())
-            _make_visible(store, change, new_entry(store, build, result, size), files, tree)
-            return _at_rest(store, change, build)
+            _make_visible(store, current, new_state(store, build, result, size), files, tree)
+            return _at_rest(store, current, build)
 
 
 def _assemble(
-    store: Store, token: str, files: dict[str, Entry], pins: Path, tree: Path
+    store: Store, token: str, files: dict[str, Entry], reserved: Path, tree: Path
 ) -> list[Path]:
-    """Put the build's tree together in staging: copies of what arrived, links to what was here.
+    """Put the build's tree together in staging: copies of what arrived, links to what was reserved.
 
     Returns the copies, which are not durable yet.
     """
@@ -80,18 +80,18 @@ def _assemble(
         ) from error
     try:
         _refuse_foreign(incoming)
-        there: dict[str, Path] = {}
+        placed: dict[str, Path] = {}
         copies = []
         for path, entry in sorted(files.items()):
             target = tree / path
-            source = there.get(entry.sha256, pins / entry.sha256)
+            source = placed.get(entry.sha256, reserved / entry.sha256)
             if not _is_file(source, entry.size):
                 _receive(root, path, entry, target)
                 copies.append(target)
             elif not _linked(source, target):
                 _copy(source, target)
                 copies.append(target)
-            there.setdefault(entry.sha256, target)
+            placed.setdefault(entry.sha256, target)
     finally:
         os.close(root)
     return copies
@@ -179,11 +179,7 @@ def _copy(source: Path, target: Path) -> None:
 def _check_content(build: BuildId, files: dict[str, Entry], tree: Path) -> str:
     """Return the build's result once its own records agree with each other and with the files."""
     manifest.check_sums(manifest.parse_sums((tree / manifest.SUMS).read_bytes()), files)
-    try:
-        record = json.loads((tree / manifest.RECORD).read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise StxMirrorError("build.json is not JSON: close the build again") from error
-    records.check(record)
+    record = read_record((tree / manifest.RECORD).read_bytes())
     if record["id"] != str(build):
         raise StxMirrorError(f"build.json is of {record['id']}, not of {build}: publish that one")
     if manifest.MARKERS[record["result"]] not in files:
@@ -208,43 +204,44 @@ def _finish_tree(build: BuildId, files: dict[str, Entry], copies: list[Path], tr
 
 def _make_visible(
     store: Store,
-    change: Change,
-    entry: dict[str, Any],
+    current: Transaction,
+    state: BuildState,
     files: dict[str, Entry],
     tree: Path,
 ) -> None:
     """Keep the promise first, then show the build: a build without a promise is never seen."""
-    change.record(entry)
-    path = store.path(entry["id"])
+    current.save(state)
+    build_id = str(state.id)
+    path = store.path(build_id)
     fs.make_directories(path.parent, store.config.public)
     tree.rename(path)
     fs.fsync_path(path.parent)
-    change.published.add(entry["id"])
-    change.index.add(entry["id"], ((name, *known) for name, known in files.items()))
+    current.published.add(build_id)
+    current.index.add(build_id, ((name, *known) for name, known in files.items()))
 
 
-def _at_rest(store: Store, change: Change, build: BuildId) -> dict[str, Any]:
+def _at_rest(store: Store, current: Transaction, build: BuildId) -> dict[str, object]:
     """Move the aliases, close the upload, and say what became of the build."""
-    change.settle_aliases()
-    change.uploads.pop(str(build), None)
+    current.update_aliases()
+    current.uploads.pop(str(build), None)
     store.forget_upload(token_for(build))
-    entry = change.entries[str(build)]
+    state = current.states[str(build)]
     target = aliases.current(store, [build.directory]).get(build.directory, {}).get(aliases.NAME)
     if target == build.build_date:
         why = "this is the newest good build"
-    elif entry["result"] != "success":
+    elif not state.is_success:
         why = "only a successful build moves the alias"
     else:
         why = "a newer good build is there"
     return {
         "id": str(build),
-        "result": entry["result"],
-        "keep_until": entry["keep_until"],
-        "rule": entry["rule"],
+        "result": state.result,
+        "keep_until": state.keep_until,
+        "rule": state.rule,
         "alias": {
             "name": aliases.NAME,
             "target": target,
-            "moved": build.directory in change.moved,
+            "moved": build.directory in current.moved,
             "why": why,
         },
         "path": str(build),

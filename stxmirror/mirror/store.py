@@ -2,7 +2,7 @@
 
 ``state/builds/<id>.json`` holds what the mirror itself says of a build: result, the promise of
 until when it is kept, hold, tombstone. ``state/uploads/<token>.json`` is an upload that was begun;
-``staging/<token>/`` its pins and, while it is promoted, the tree in the making.
+``staging/<token>/`` what is reserved for it and, while it is promoted, the tree in the making.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from stxmirror import records
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import RESERVED_NAMES, BuildId
 from stxmirror.mirror import fs, manifest
 from stxmirror.mirror.config import Config
-from stxmirror.mirror.failures import Busy
+from stxmirror.mirror.errors import Busy
+from stxmirror.mirror.record import Record
+from stxmirror.mirror.record import read as read_record
+from stxmirror.mirror.state import BuildState, Upload
 
 # State changes take moments: whoever waits longer than this had better come back.
 LOCK_SECONDS = 20.0
+
+_T = TypeVar("_T")
 
 _DEPTH_MAX = 4  # directories above a build-date: kind, name, distro, layer
 
@@ -34,10 +38,18 @@ _DEPTH_MAX = 4  # directories above a build-date: kind, name, distro, layer
 def token_for(build: BuildId) -> str:
     """Return the name of a build's upload directory.
 
-    It follows from the id, so that every account reckons the same one and a build that is begun
+    It follows from the id, so that every account computes the same one and a build that is begun
     again finds what it had already sent.
     """
     return hashlib.sha256(str(build).encode("ascii")).hexdigest()[:32]
+
+
+def reserved_directory(staging: Path) -> Path:
+    """Return where an upload has links to the bytes that the mirror already holds.
+
+    The name on disk stays: an upload may be open while the mirror is upgraded.
+    """
+    return staging / "pins"
 
 
 class Store:
@@ -73,15 +85,15 @@ class Store:
                 if time.monotonic() > deadline:
                     raise Busy("the mirror is busy with another change: try again in a minute")
                 time.sleep(0.05)
-            for left in self.scratch.iterdir():
-                left.unlink()
+            for leftover in self.scratch.iterdir():
+                leftover.unlink()
             yield
         finally:
             os.close(fd)
 
     @contextlib.contextmanager
     def upload_lock(self, token: str, *, create: bool = False) -> Iterator[None]:
-        """Hold the lock on one upload, which is its staging directory, if that is there.
+        """Hold the lock on one upload, which is its staging directory, if that exists.
 
         Taken before :meth:`lock`, so that a long copy needs no more than this one; never
         waited for.
@@ -107,24 +119,20 @@ class Store:
             finally:
                 os.close(fd)
 
-    def entries(self) -> dict[str, dict[str, Any]]:
-        """Return what is known of every build, ``{id: entry}``."""
-        found = {}
-        for path, _ in fs.walk(self.builds):
-            if path.endswith(".json"):
-                found[path[: -len(".json")]] = _read(self.builds / path)
-        return found
+    def states(self) -> dict[str, BuildState]:
+        """Return what is known of every build, by its id."""
+        paths = [path for path, _ in fs.walk(self.builds) if path.endswith(".json")]
+        read = {
+            path[: -len(".json")]: _read(self.builds / path, BuildState.parse) for path in paths
+        }
+        return {build_id: state for build_id, state in read.items() if state is not None}
 
-    def entry(self, build: BuildId) -> dict[str, Any] | None:
-        """Return what is known of one build, or ``None``."""
-        return _read(self.builds / f"{build}.json")
-
-    def save(self, entry: dict[str, Any]) -> None:
+    def save(self, state: BuildState) -> None:
         """Make what is known of a build durable; the pages are out of date from now on."""
         self.mark_stale()
-        path = self.builds / f"{entry['id']}.json"
+        path = self.builds / f"{state.id}.json"
         fs.make_directories(path.parent, self.builds)
-        fs.write_file(path, _json(entry), self.scratch)
+        fs.write_file(path, _json(state.to_json()), self.scratch)
 
     def forget(self, build_id: str) -> None:
         """Drop what is known of a build that is no longer there."""
@@ -137,17 +145,17 @@ class Store:
         """Return where a build lies, or would lie, in the tree."""
         return self.config.public / build_id
 
-    def record(self, build_id: str) -> dict[str, Any] | None:
+    def record(self, build_id: str) -> Record | None:
         """Return the build.json of a build in the tree, ``None`` if the disk has damaged it."""
         try:
-            return records.check(json.loads((self.path(build_id) / manifest.RECORD).read_bytes()))
+            return read_record((self.path(build_id) / manifest.RECORD).read_bytes())
         except (OSError, ValueError):
             return None
 
     def published(self) -> set[str]:
         """Return the ids of the builds that lie in the tree."""
         found: set[str] = set()
-        pending = [(self.config.public, ())]
+        pending: list[tuple[Path, tuple[str, ...]]] = [(self.config.public, ())]
         while pending:
             path, parts = pending.pop()
             with os.scandir(path) as entries:
@@ -162,21 +170,19 @@ class Store:
                     pending.append((path / name, below))
         return found
 
-    def open_uploads(self) -> dict[str, dict[str, Any]]:
-        """Return the uploads that were begun and not yet promoted, ``{build id: upload}``."""
-        uploads = (_read(path) for path in sorted(self.uploads.glob("*.json")))
-        return {upload["id"]: upload for upload in uploads if upload}
+    def open_uploads(self) -> dict[str, Upload]:
+        """Return the uploads that were begun and not yet promoted, by the id of their build."""
+        paths = sorted(self.uploads.glob("*.json"))
+        uploads = (_read(path, Upload.parse) for path in paths)
+        return {str(upload.id): upload for upload in uploads if upload}
 
-    def upload(self, build: BuildId) -> dict[str, Any] | None:
-        """Return a build's open upload, or ``None``."""
-        return _read(self.uploads / f"{token_for(build)}.json")
-
-    def save_upload(self, upload: dict[str, Any]) -> None:
+    def save_upload(self, upload: Upload) -> None:
         """Make an upload durable, which is what opens it."""
-        fs.write_file(self.uploads / f"{upload['token']}.json", _json(upload), self.scratch)
+        path = self.uploads / f"{upload.token}.json"
+        fs.write_file(path, _json(upload.to_json()), self.scratch)
 
     def forget_upload(self, token: str) -> None:
-        """Close an upload: its pins and its unfinished tree go with it."""
+        """Close an upload: its reserved files and its unfinished tree go with it."""
         (self.uploads / f"{token}.json").unlink(missing_ok=True)
         fs.remove_tree(self.config.staging / token)
 
@@ -230,17 +236,17 @@ def _is_still(path: Path, fd: int) -> bool:
         return False
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, parse: Callable[[object, str], _T]) -> _T | None:
     try:
-        return json.loads(path.read_bytes())
+        return parse(json.loads(path.read_bytes()), str(path))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # Not to be guessed at: it may hold a promise, or a person's mark.
         raise StxMirrorError(
             f"{path} is damaged: restore it from a backup, or delete it, then run this again"
         ) from error
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode("ascii")

@@ -59,7 +59,7 @@ def close_directory(config: Config, token: str) -> None:
 
 
 def listed(config: Config) -> set[str]:
-    """Return the names of the upload directories there are."""
+    """Return the names of the upload directories that exist."""
     return {path.name for path in config.incoming.iterdir() if is_token(path.name)}
 
 

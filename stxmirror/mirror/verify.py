@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
@@ -16,7 +15,7 @@ from stxmirror.mirror.store import Store
 _CHUNK = 1024 * 1024
 
 
-def verify(store: Store, build: BuildId | None) -> dict[str, Any]:
+def verify(store: Store, build: BuildId | None) -> dict[str, object]:
     """Compare one build, or all of them, with their SHA256SUMS; change nothing.
 
     Bytes that several builds share are read once.

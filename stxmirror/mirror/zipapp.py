@@ -5,7 +5,10 @@ from __future__ import annotations
 from stxmirror import packing
 
 # The pure modules that the mirror's tool stands on; its own package goes in whole.
-_MODULES = ("__init__", "errors", "layout", "records", "retention", "schema", "times")
+_MODULES = (
+    *("__init__", "errors", "fields", "layout", "lines", "records", "retention", "schema"),
+    *("names", "times"),
+)
 _SCHEMAS = ("build-1",)
 
 

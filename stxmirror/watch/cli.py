@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from stxmirror.watch import checks, render, report
 from stxmirror.watch.model import UNKNOWN, Verdict, worst
+from stxmirror.watch.report import Mailed
+from stxmirror.watch.settings import Settings
 
 SETTINGS = Path("/etc/stx-mirror/watch.json")
 SENDMAIL = "/usr/sbin/sendmail"
@@ -27,9 +28,9 @@ exit status: 0 all is fine, 1 warning, 2 critical, 3 something could not be foun
 
 
 def main(arguments: Sequence[str] | None = None, settings_file: Path = SETTINGS) -> int:
-    """Check, say how things are, return the exit code."""
+    """Check, report, return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="stx-watch", description="Says how this server is.", epilog=EPILOG
+        prog="stx-watch", description="Reports host health.", epilog=EPILOG
     )
     parser.add_argument(
         "--report",
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, settings_file: Path = SETTINGS)
     )
     given = parser.parse_args(arguments)
     try:
-        settings = json.loads(settings_file.read_text())
+        settings = Settings.parse(json.loads(settings_file.read_text()), str(settings_file))
     except (OSError, ValueError) as error:
         sys.stderr.write(
             f"stx-watch: {settings_file} cannot be read: {error}; run it as root, and "
@@ -46,32 +47,31 @@ def main(arguments: Sequence[str] | None = None, settings_file: Path = SETTINGS)
         )
         return UNKNOWN
     now = time.time()
-    verdicts = checks.run(settings["checks"], now)
+    verdicts = checks.run(settings.checks, now)
     sys.stdout.write(render.text(verdicts))
     if given.report:
         deliver(settings, verdicts, now)
     return worst(verdicts)
 
 
-def deliver(settings: Mapping[str, Any], verdicts: Sequence[Verdict], now: float) -> None:
+def deliver(settings: Settings, verdicts: Sequence[Verdict], now: float) -> None:
     """Write the Prometheus file, and mail what people have not heard yet."""
-    if settings["prometheus_file"]:
-        write(Path(settings["prometheus_file"]), render.prometheus(verdicts, now), 0o644)
-    memory = Path(settings["memory"])
+    if settings.prometheus_file:
+        write(Path(settings.prometheus_file), render.prometheus(verdicts, now), 0o644)
+    memory = Path(settings.memory)
     mailed = _mailed(memory)
-    if not report.mail_due(verdicts, mailed, settings["mail_repeat_hours"], now):
+    if not report.mail_due(verdicts, mailed, settings.mail_repeat_hours, now):
         return
-    if send(report.message(verdicts, mailed, socket.gethostname(), settings["mail_to"])):
-        heard = {"problems": report.states(verdicts), "at": now}
-        write(memory, json.dumps(heard, indent=2) + "\n", 0o600)
+    if send(report.message(verdicts, mailed, socket.gethostname(), settings.mail_to)):
+        heard = Mailed(report.states(verdicts), now)
+        write(memory, json.dumps(heard.to_json(), indent=2) + "\n", 0o600)
 
 
-def _mailed(memory: Path) -> dict[str, Any]:
+def _mailed(memory: Path) -> Mailed:
     try:
-        mailed = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        return {}  # nothing was mailed yet: better twice than never
-    return mailed if isinstance(mailed, dict) else {}
+        return Mailed.parse(json.loads(memory.read_text()))
+    except (OSError, ValueError, RecursionError):
+        return Mailed()  # nothing was mailed yet: better twice than never
 
 
 def send(mail: str) -> bool:
@@ -79,7 +79,7 @@ def send(mail: str) -> bool:
     if not shutil.which(SENDMAIL):
         sys.stderr.write(f"stx-watch: nothing is mailed, because there is no {SENDMAIL}\n")
         return False
-    # A mail system that was never started may wait for ever, in a process that it started in turn:
+    # A mail system that was never started may wait forever, in a process that it started in turn:
     # timeout(1) ends them all.
     done = subprocess.run(
         ["timeout", "--kill-after=5", str(MAIL_TIMEOUT), SENDMAIL, "-t", "-oi"],
@@ -88,9 +88,9 @@ def send(mail: str) -> bool:
         check=False,
     )
     if done.returncode != 0:
-        said = " ".join(done.stderr.decode(errors="replace").split())[:300]
-        said = said or f"{SENDMAIL} ended with {done.returncode}"
-        sys.stderr.write(f"stx-watch: the mail was not sent: {said}\n")
+        stderr = " ".join(done.stderr.decode(errors="replace").split())[:300]
+        reason = stderr or f"{SENDMAIL} ended with {done.returncode}"
+        sys.stderr.write(f"stx-watch: the mail was not sent: {reason}\n")
     return done.returncode == 0
 
 

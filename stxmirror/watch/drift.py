@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from stxmirror.times import parse_time
+from stxmirror.watch import facts, settings
 from stxmirror.watch.model import OK, UNKNOWN, WARNING, Verdict, age
 
 DAY = 86400
 SHOWN = 20
 
 
-def drift(facts: Mapping[str, Any] | None, limits: Mapping[str, Any], now: float) -> list[Verdict]:
+def drift(found: facts.Drift | None, wanted: settings.Drift, now: float) -> list[Verdict]:
     """Judge the result of the last comparison, and its age."""
-    if facts is None:
+    if found is None:
         text = "this host was never compared with the code: run script/drift"
         return [Verdict("drift", "", UNKNOWN, text)]
-    seconds = now - parse_time(facts["checked"]).timestamp()
+    seconds = now - parse_time(found.checked).timestamp()
     when = f"compared {age(seconds)} ago"
-    if facts["failed"]:
-        names = tuple(facts["failed"][:SHOWN])
+    if found.failed:
+        names = found.failed[:SHOWN]
         return [Verdict("drift", "", UNKNOWN, f"the comparison failed; {when}", names)]
-    count = len(facts["changes"])
-    state, text, details = OK, f"nothing differs from the code; {when}", ()
+    count = len(found.changes)
+    state, text = OK, f"nothing differs from the code; {when}"
+    details: tuple[str, ...] = ()
     if count:
         state = WARNING
         text = f"{count} task{'s' if count > 1 else ''} would change this host; {when}"
-        details = tuple(facts["changes"][:SHOWN])
+        details = found.changes[:SHOWN]
         if count > SHOWN:
             details += (f"and {count - SHOWN} more",)
-    if seconds > limits["max_age_days"] * DAY:
+    if seconds > wanted.max_age_days * DAY:
         state = max(state, WARNING)
-        text += f"; no comparison for more than {limits['max_age_days']} days"
+        text += f"; no comparison for more than {wanted.max_age_days} days"
     return [Verdict("drift", "", state, text, details, value=count, unit="tasks")]

@@ -3,81 +3,79 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from stxmirror import fields
 from stxmirror.layout import project_name
+from stxmirror.watch import settings
+from stxmirror.watch.facts import Attempt, Drift, GoodBuild, Prune, Status, Stream
 
 
-def streams(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def streams(wanted: settings.Streams) -> list[Stream]:
     """Return status, schedule and logs of each branch: those listed, and those built on demand."""
-    state = Path(settings["state"])
-    schedules = {stream["ref"]: stream["schedule"] for stream in settings["streams"]}
-    files = {project_name(ref): ref for ref in schedules}
-    for path in sorted((state / "status").glob("*.json")):
+    files = {project_name(ref): ref for ref in wanted.schedules}
+    for path in sorted(Path(wanted.state, "status").glob("*.json")):
         files.setdefault(path.stem, "")
-    return [
-        fact
-        for project, ref in files.items()
-        if (fact := _stream(settings, state, project, ref, schedules.get(ref)))
-    ]
+    found = [_stream(wanted, project, ref) for project, ref in files.items()]
+    return [stream for stream in found if stream is not None]
 
 
-def _stream(
-    settings: Mapping[str, Any], state: Path, project: str, ref: str, schedule: str | None
-) -> dict[str, Any] | None:
+def _stream(wanted: settings.Streams, project: str, ref: str) -> Stream | None:
+    state = Path(wanted.state)
     path = state / "status" / f"{project}.json"
-    fact: dict[str, Any] = {
-        "ref": ref or project,
-        "schedule": schedule,
-        "status": None,
-        "logs": [],
-        "running": (state / "runner" / project / "running.json").exists(),
-        "known_since": Path(settings["known_since"]).stat().st_mtime,
-    }
+    stream = Stream(
+        ref=ref or project,
+        schedule=wanted.schedules.get(ref),
+        status=None,
+        known_since=Path(wanted.known_since).stat().st_mtime,
+        is_running=(state / "runner" / project / "running.json").exists(),
+    )
     try:
-        status = json.loads(path.read_text())
-        fact["ref"] = status["ref"]
-        attempt = status["last_attempt"]
-        if attempt is None:
-            return fact
-        if _is_retired(settings, status["ref"]):
+        raw = fields.mapping(json.loads(path.read_bytes()), "it")
+        stream = replace(stream, ref=fields.required(raw, "ref", str, "it"))
+        if raw["last_attempt"] is None:
+            return stream
+        if _is_retired(wanted, stream.ref):
             return None
-        fact["status"] = status
-        fact["logs"] = _logs(state, project, attempt)
+        attempt = Attempt.parse(fields.mapping(raw["last_attempt"], "the last attempt"))
+        good = raw.get("last_success")
+        status = Status(attempt, None if good is None else GoodBuild.parse(good))
+        return replace(stream, status=status, logs=_logs(state, project, attempt))
     except FileNotFoundError:
-        pass
+        return stream
     except (OSError, ValueError, KeyError, TypeError) as error:
-        fact["error"] = f"{path} cannot be read: {error}"
-    return fact
+        return replace(stream, error=f"{path} cannot be read: {error}")
 
 
-def _is_retired(settings: Mapping[str, Any], ref: str) -> bool:
+def _is_retired(wanted: settings.Streams, ref: str) -> bool:
     return any(
         ref.startswith(match[:-1]) if match.endswith("*") else ref == match
-        for match in settings["retired"]
+        for match in wanted.retired
     )
 
 
-def _logs(state: Path, project: str, attempt: Mapping[str, Any]) -> list[str]:
-    console = state / "runner" / project / "console" / f"{attempt['request']}.log"
+def _logs(state: Path, project: str, attempt: Attempt) -> tuple[str, ...]:
+    console = state / "runner" / project / "console" / f"{attempt.request}.log"
     logs = [str(console)] if console.exists() else []
-    session = state / "builds" / str(attempt["id"]) / "session.json"
-    if attempt["id"] and session.exists():
-        logs.append(json.loads(session.read_text())["logs"])
-    return logs
+    session = state / "builds" / str(attempt.id) / "session.json"
+    if attempt.id and session.exists():
+        raw = fields.mapping(json.loads(session.read_bytes()), str(session))
+        logs.append(fields.required(raw, "logs", str, str(session)))
+    return tuple(logs)
 
 
-def prune(settings: Mapping[str, Any]) -> dict[str, Any]:
+def prune(wanted: settings.Prune) -> Prune:
     """Return when pruning last went through."""
-    path = Path(settings["state"], "prune.json")
-    finished = json.loads(path.read_text())["finished"] if path.exists() else None
-    since = Path(settings["known_since"]).stat().st_mtime
-    return {"finished": finished, "known_since": since, "log": settings["log"]}
+    path = Path(wanted.state, "prune.json")
+    finished = None
+    if path.exists():
+        raw = fields.mapping(json.loads(path.read_bytes()), str(path))
+        finished = fields.required(raw, "finished", str, str(path))
+    return Prune(finished, Path(wanted.known_since).stat().st_mtime, wanted.log)
 
 
-def drift(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def drift(wanted: settings.Drift) -> Drift | None:
     """Return what the last comparison with the code found."""
-    path = Path(settings["file"])
-    return json.loads(path.read_text()) if path.exists() else None
+    path = Path(wanted.file)
+    return Drift.parse(json.loads(path.read_bytes())) if path.exists() else None

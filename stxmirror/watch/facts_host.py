@@ -10,9 +10,11 @@ import shutil
 import struct
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from stxmirror import fields, lines
+from stxmirror.watch import facts, settings
 
 TIMEOUT = 60
 _SPAN = re.compile(r"([0-9]+)(us|ms|s|min|h|d|day|days|w|month|months|y)\b")
@@ -36,41 +38,43 @@ def output(*command: str, stdin: str | None = None, good: Sequence[int] = (0,)) 
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
     )
     if done.returncode not in good:
-        said = " ".join((done.stderr or done.stdout).split())[:300]
-        raise OSError(f"{command[0]} ended with exit code {done.returncode}: {said}")
+        words = " ".join((done.stderr or done.stdout).split())[:300]
+        raise OSError(f"{command[0]} ended with exit code {done.returncode}: {words}")
     return done.stdout
 
 
-def mount_table() -> list[dict[str, str]]:
+def mount_table() -> list[facts.Mount]:
     """Return what is mounted for the first process: a service sees less."""
+    return parse_mounts(Path("/proc/1/mountinfo").read_bytes().decode(errors="surrogateescape"))
+
+
+def parse_mounts(text: str) -> list[facts.Mount]:
+    """Return what a text as in ``/proc/<pid>/mountinfo`` says is mounted."""
     table = []
-    for line in Path("/proc/1/mountinfo").read_text(errors="surrogateescape").splitlines():
+    for line in lines.split(text):
         left, _, right = line.partition(" - ")
-        fields, kind = left.split(), right.split()
-        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4])
-        options = {*fields[5].split(","), *kind[2].split(",")} if len(kind) > 2 else set()
+        # A path may hold other white space than the blank that parts the fields.
+        words, kind = left.split(" "), right.split(" ")
+        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), words[4])
+        options = {*words[5].split(","), *kind[2].split(",")} if len(kind) > 2 else set()
         table.append(
-            {
-                "path": path,
-                "device": fields[2],
-                "type": kind[0],
-                "ro": "y" if "ro" in options else "",
-            }
+            facts.Mount(path=path, type=kind[0], device=words[2], is_read_only="ro" in options)
         )
     return table
 
 
-def file_systems(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def file_systems(wanted: settings.Disks) -> list[facts.FileSystem]:
     """Return how full each file system of a known type is, once each."""
-    found: dict[str, dict[str, Any]] = {}
-    for mount in mount_table():
-        path = mount["path"]
-        known = mount["type"] in settings["types"] or path in settings.get("paths", {})
+    found: dict[str, facts.FileSystem] = {}
+    table = mount_table()
+    for mount in table:
+        path = mount.path
+        known = mount.type in wanted.types or path in wanted.paths
         if path != "/" and not known:
             continue
-        if mount["device"] in found or any(path.startswith(f"{p}/") for p in settings["skip"]):
+        if mount.device in found or any(path.startswith(f"{p}/") for p in wanted.skip):
             continue
-        if mount["type"] == "tmpfs" and mount["ro"]:
+        if mount.type == "tmpfs" and mount.is_read_only:
             continue  # credentials and masks: nothing can fill them
         try:
             status = os.statvfs(path)
@@ -83,41 +87,47 @@ def file_systems(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not room:
             continue
         files = status.f_files
-        found[mount["device"]] = {
-            "path": path,
-            "used": 100 * taken / room,
-            "inodes": 100 * (files - status.f_ffree) / files if files else None,
-            "read_only": bool(mount["ro"]),
-        }
-    missing = set(settings.get("paths", {})) - {mount["path"] for mount in mount_table()}
+        found[mount.device] = facts.FileSystem(
+            path=path,
+            used=100 * taken / room,
+            inodes=100 * (files - status.f_ffree) / files if files else None,
+            is_read_only=mount.is_read_only,
+        )
+    missing = set(wanted.paths) - {mount.path for mount in table}
     if missing:
         raise OSError(f"not mounted: {', '.join(sorted(missing))}")
     return list(found.values())
 
 
-def memory(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Return /proc/meminfo in kB."""
-    pairs = (line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return {name: int(value.split()[0]) for name, value in pairs}
+def memory(wanted: settings.Limits) -> facts.Memory:
+    """Return what /proc/meminfo says, in kB."""
+    pairs = (line.split(":") for line in lines.split(Path("/proc/meminfo").read_text()))
+    sizes = {name: int(value.split()[0]) for name, value in pairs}
+    return facts.Memory(
+        total=sizes["MemTotal"],
+        available=sizes["MemAvailable"],
+        swap_total=sizes["SwapTotal"],
+        swap_free=sizes["SwapFree"],
+    )
 
 
-def clock(settings: Mapping[str, Any]) -> dict[str, Any]:
+def clock(wanted: settings.Nothing) -> facts.Clock:
     """Ask the kernel how wrong its clock may be."""
     # struct timex with modes = 0: read only. It has 208 bytes.
     buffer = ctypes.create_string_buffer(512)
     if ctypes.CDLL(None, use_errno=True).adjtimex(buffer) < 0:
         raise OSError(ctypes.get_errno(), "adjtimex")
     _, _, _, error = struct.unpack_from("@Illl", buffer)
-    return {"max_error_seconds": error / 1e6, "synchronised": error / 1e6 < _MAX_ERROR}
+    return facts.Clock(error / 1e6, error / 1e6 < _MAX_ERROR)
 
 
-def failed_units(settings: Mapping[str, Any]) -> list[str]:
+def failed_units(wanted: settings.Units) -> list[str]:
     """Return the names of the units that have failed."""
     listed = output("systemctl", "list-units", "--state=failed", "--all", "--plain", "--no-legend")
-    return [line.split()[0] for line in listed.splitlines() if line.strip()]
+    return [line.split()[0] for line in lines.split(listed) if line.strip()]
 
 
-def build_units() -> list[dict[str, Any]]:
+def build_units() -> list[facts.Unit]:
     """Return the builds that run, for how long, and how long they may."""
     shown = output(
         *("systemctl", "show", "stx-build@*.service"),
@@ -126,16 +136,16 @@ def build_units() -> list[dict[str, Any]]:
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
     found = []
     for block in shown.strip().split("\n\n"):
-        fields = dict(line.partition("=")[::2] for line in block.splitlines())
-        if fields.get("ActiveState") not in ("active", "activating", "deactivating", "reloading"):
+        shown_of = dict(line.partition("=")[::2] for line in lines.split(block))
+        if shown_of.get("ActiveState") not in ("active", "activating", "deactivating", "reloading"):
             continue
-        began = int(fields["ActiveEnterTimestampMonotonic"] or 0) / 1e6
+        began = int(shown_of["ActiveEnterTimestampMonotonic"] or 0) / 1e6
         found.append(
-            {
-                "id": fields["Id"],
-                "seconds": now - began if began else 0.0,
-                "limit": span_seconds(fields["RuntimeMaxUSec"]),
-            }
+            facts.Unit(
+                id=shown_of["Id"],
+                seconds=now - began if began else 0.0,
+                limit=span_seconds(shown_of["RuntimeMaxUSec"]),
+            )
         )
     return found
 
@@ -150,56 +160,63 @@ def span_seconds(text: str) -> float | None:
     return sum(int(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def mounts(settings: Mapping[str, Any]) -> dict[str, Any]:
+def mounts(wanted: settings.MountPlaces) -> facts.Mounts:
     """Return what is mounted, what should be, and which loop devices have a file."""
     # The builds last: one that began meanwhile explains what was found.
-    table = [{"path": m["path"], "type": m["type"]} for m in mount_table()]
-    loops = json.loads(output("losetup", "--json", "--list") or '{"loopdevices": []}')
+    table = mount_table()
+    listed = json.loads(output("losetup", "--json", "--list") or '{"loopdevices": []}')
+    loops = [
+        fields.mapping(loop, "a loop device")
+        for loop in fields.items(fields.mapping(listed, "losetup's list"), "loopdevices", "it")
+    ]
     fstab = Path("/etc/fstab")
-    lines = fstab.read_text().splitlines() if fstab.exists() else []
-    expected = [f[1] for f in (line.split() for line in lines) if len(f) > 1 and f[0][0] != "#"]
-    return {
-        "mounts": table,
-        "loops": [
-            {"device": loop["name"], "file": loop.get("back-file") or ""}
-            for loop in loops["loopdevices"]
-        ],
-        "expected": expected,
-        "builds": [unit["id"] for unit in build_units()],
-    }
+    entries = [line.split() for line in lines.split(fstab.read_text() if fstab.exists() else "")]
+    return facts.Mounts(
+        mounts=tuple(table),
+        loops=tuple(
+            facts.Loop(
+                device=fields.required(loop, "name", str, "a loop device"),
+                file=fields.optional(loop, "back-file", str, "a loop device") or "",
+            )
+            for loop in loops
+        ),
+        expected=tuple(entry[1] for entry in entries if len(entry) > 1 and entry[0][0] != "#"),
+        builds=tuple(unit.id for unit in build_units()),
+    )
 
 
-def locks(settings: Mapping[str, Any]) -> dict[str, Any]:
+def locks(wanted: settings.LockPlaces) -> facts.Locks:
     """Return the hold on builds, and traces of builds that run."""
-    hold = Path(settings["hold"])
-    running = sorted(str(path) for path in Path(settings["runner"]).glob("*/running.json"))
+    hold = Path(wanted.hold)
+    running = sorted(str(path) for path in Path(wanted.runner).glob("*/running.json"))
     try:
-        held = {"since": hold.stat().st_mtime, "reason": hold.read_text(errors="replace").strip()}
+        reason = hold.read_text(errors="replace").strip()
+        held: facts.Hold | None = facts.Hold(hold.stat().st_mtime, reason)
     except FileNotFoundError:
         held = None
     units = build_units()
     # One that has ended meanwhile took its trace along.
     running = [path for path in running if Path(path).exists()]
-    return {"hold": held, "running": running, "units": units}
+    return facts.Locks(held, tuple(running), tuple(units))
 
 
-def uploads(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def uploads(wanted: settings.Uploads) -> list[facts.Leftover]:
     """Return what lies in staging and incoming, each with the time of its last change."""
     found = []
-    for directory in settings["directories"]:
+    for directory in wanted.directories:
         # These two are always there; what counts is what lies in them.
         always = [Path(directory, name) for name in ("scratch", "trash")]
         listed = list(Path(directory).iterdir())
         listed += [path for place in always if place.is_dir() for path in place.iterdir()]
         for path in sorted(set(listed) - set(always)):
             try:
-                found.append({"path": str(path), "since": path.stat().st_mtime})
+                found.append(facts.Leftover(str(path), path.stat().st_mtime))
             except FileNotFoundError:
                 continue  # promoted or expired meanwhile
     return found
 
 
-def reboot(settings: Mapping[str, Any]) -> dict[str, Any]:
+def reboot(wanted: settings.Days) -> facts.Reboot:
     """Return whether a restart is pending, by what the distribution says and by the kernels."""
     flag = Path("/run/reboot-required")
     whys, since, can_tell = [], time.time(), False
@@ -211,8 +228,8 @@ def reboot(settings: Mapping[str, Any]) -> dict[str, Any]:
     if shutil.which("needs-restarting", path="/usr/bin"):
         can_tell = True
         # 0: no; 1: yes.
-        said = output("needs-restarting", "-r", good=(0, 1))
-        if "Reboot is required" in said:
+        stdout = output("needs-restarting", "-r", good=(0, 1))
+        if "Reboot is required" in stdout:
             whys.append("updated core libraries or the kernel")
     # On Debian this is what writes the flag.
     hooks = ("etc/kernel/postinst.d/unattended-upgrades", "usr/share/update-notifier")
@@ -222,7 +239,7 @@ def reboot(settings: Mapping[str, Any]) -> dict[str, Any]:
         whys.append(f"kernel {kernel[0]} is installed and {os.uname().release} runs")
         since = min(since, kernel[1])
     known = bool(whys) or can_tell or any(Path("/boot").glob("vmlinuz-*"))
-    return {"required": bool(whys) if known else None, "why": "; ".join(whys), "since": since}
+    return facts.Reboot(bool(whys) if known else None, "; ".join(whys), since)
 
 
 def _newer_kernel() -> tuple[str, float] | None:

@@ -6,11 +6,13 @@ import glob
 import re
 import ssl
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from stxmirror import lines
+from stxmirror.watch.facts import Certificates, OpenPgpFile, OpenPgpKey, SshKey, Unreadable
 from stxmirror.watch.facts_host import output
+from stxmirror.watch.settings import ExpiringFiles, SshKeys
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -23,78 +25,90 @@ def _paths(patterns: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def certificates(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def certificates(wanted: ExpiringFiles) -> list[Certificates | Unreadable]:
     """Return when the first certificate to expire in each file does so."""
-    found = []
-    for path in _paths(settings["paths"]):
+    found: list[Certificates | Unreadable] = []
+    for path in _paths(wanted.paths):
         try:
             blocks = _PEM.findall(Path(path).read_text(errors="replace"))
             if not blocks:
                 raise ValueError("it has no certificate in PEM form")
-            found.append({"path": path, "ends": min(map(_certificate_end, blocks))})
+            found.append(Certificates(path, min(map(_certificate_end, blocks))))
         except (OSError, ValueError) as error:
-            found.append({"path": path, "error": _words(error)})
+            found.append(Unreadable(path, _words(error)))
     return found
 
 
 def _certificate_end(block: str) -> float:
-    said = output("openssl", "x509", "-noout", "-enddate", stdin=block)
-    return float(ssl.cert_time_to_seconds(said.strip().partition("=")[2]))
+    stdout = output("openssl", "x509", "-noout", "-enddate", stdin=block)
+    return float(ssl.cert_time_to_seconds(stdout.strip().partition("=")[2]))
 
 
-def openpgp(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def openpgp(wanted: ExpiringFiles) -> list[OpenPgpFile | Unreadable]:
     """Return when each armoured public key stops being good for signatures."""
-    found = []
-    for path in _paths(settings["paths"]):
+    found: list[OpenPgpFile | Unreadable] = []
+    for path in _paths(wanted.paths):
         try:
             with tempfile.TemporaryDirectory(prefix="stx-watch-") as home:
                 listed = output(
                     *("gpg", "--homedir", home, "--no-autostart", "--batch", "--no-options"),
                     *("--with-colons", "--show-keys", path),
                 )
-            found.append({"path": path, **openpgp_end(listed)})
+            found.append(OpenPgpFile(path, openpgp_keys(listed)))
         except (OSError, ValueError) as error:
-            found.append({"path": path, "error": _words(error)})
+            found.append(Unreadable(path, _words(error)))
     return found
 
 
-def openpgp_end(listed: str) -> dict[str, Any]:
-    """Return the end of the key that gpg listed: of the parts that sign, the last one counts."""
-    fields = [line.split(":") for line in listed.splitlines()]
-    keys = [field for field in fields if field[0] == "pub"]
-    if not keys:
+def openpgp_keys(listed: str) -> tuple[OpenPgpKey, ...]:
+    """Return the keys that gpg listed with colons; of the parts that sign, the last one counts."""
+    blocks: list[list[list[str]]] = []
+    for line in lines.split(listed):
+        words = line.split(":")
+        if words[0] == "pub":
+            blocks.append([])
+        if blocks and words[0] in ("pub", "sub"):
+            blocks[-1].append(words)
+    if not blocks:
         raise ValueError("it holds no public key")
-    ends: list[float | None] = []
-    for field in fields:
-        if field[0] in ("pub", "sub") and "s" in field[11] and field[1] != "r":
-            ends.append(float(field[6]) if field[6] else None)
-    whole = float(keys[0][6]) if keys[0][6] else None
-    last = None if None in ends or not ends else max(end for end in ends if end is not None)
+    return tuple(map(_openpgp_key, blocks))
+
+
+def _openpgp_key(parts: Sequence[Sequence[str]]) -> OpenPgpKey:
+    primary = parts[0]
+    signing = [_end(part) for part in parts if "s" in part[11] and part[1] != "r"]
+    known = [end for end in signing if end is not None]
+    last = max(known) if known and len(known) == len(signing) else None
+    whole = _end(primary)
     limits = [end for end in (whole, last) if end is not None]
-    return {"ends": min(limits) if limits else None, "revoked": keys[0][1] == "r"}
+    return OpenPgpKey(primary[4], min(limits) if limits else None, primary[1] == "r")
 
 
-def ssh_keys(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _end(part: Sequence[str]) -> float | None:
+    return float(part[6]) if part[6] else None
+
+
+def ssh_keys(wanted: SshKeys) -> list[SshKey | Unreadable]:
     """Return kind, strength, age and openness of the keys whose public halves are named."""
-    found = []
-    for path in _paths(settings["paths"]):
+    found: list[SshKey | Unreadable] = []
+    for path in _paths(wanted.paths):
         private = Path(path[: -len(".pub")])
         try:
             # 256 SHA256:... comment (ED25519)
-            said = output("ssh-keygen", "-l", "-f", path).split()
+            words = output("ssh-keygen", "-l", "-f", path).split()
             status = private.stat()
             found.append(
-                {
-                    "path": str(private),
-                    "bits": int(said[0]),
-                    "kind": said[-1].strip("()").replace("-CERT", ""),
-                    "made": status.st_mtime,
+                SshKey(
+                    path=str(private),
+                    kind=words[-1].strip("()").replace("-CERT", ""),
+                    bits=int(words[0]),
+                    made=status.st_mtime,
                     # RHEL's host keys belong to a group of their own, which nobody is in.
-                    "open": bool(status.st_mode & 0o007),
-                }
+                    is_open=bool(status.st_mode & 0o007),
+                )
             )
         except (OSError, ValueError, IndexError) as error:
-            found.append({"path": str(private), "error": _words(error)})
+            found.append(Unreadable(str(private), _words(error)))
     return found
 
 

@@ -10,7 +10,7 @@ OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("ok", "warning", "critical", "unknown")
 
 # What is not known may be as bad as it gets: only what is known to be critical comes before it.
-_GRAVITY = {OK: 0, WARNING: 1, UNKNOWN: 2, CRITICAL: 3}
+_SEVERITY = {OK: 0, WARNING: 1, UNKNOWN: 2, CRITICAL: 3}
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Verdict:
 
 
 def worst(verdicts: Iterable[Verdict]) -> int:
-    """Return the gravest state; nothing checked is nothing known."""
-    return max((verdict.state for verdict in verdicts), key=_GRAVITY.__getitem__, default=UNKNOWN)
+    """Return the most severe state; nothing checked is nothing known."""
+    return max((verdict.state for verdict in verdicts), key=_SEVERITY.__getitem__, default=UNKNOWN)
 
 
-def gravity(state: int) -> int:
+def severity(state: int) -> int:
     """Return a number that grows with what a state means."""
-    return _GRAVITY[state]
+    return _SEVERITY[state]
 
 
 def above(value: float, warning: float, critical: float) -> int:

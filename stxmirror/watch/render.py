@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stxmirror.watch.model import OK, WORDS, Verdict, gravity, worst
+from stxmirror.watch.model import OK, WORDS, Verdict, severity, worst
 
 
 def text(verdicts: Sequence[Verdict]) -> str:
-    """Return a line for each verdict, the gravest first, with what to look at below it."""
+    """Return a line for each verdict, the most severe first, with what to look at below it."""
     counts = [sum(verdict.state == state for verdict in verdicts) for state in range(len(WORDS))]
     summary = ", ".join(f"{count} {word}" for count, word in zip(counts, WORDS) if count)
     lines = [f"{WORDS[worst(verdicts)].upper()}: {summary or 'nothing was checked'}"]
-    for verdict in sorted(verdicts, key=lambda v: -gravity(v.state)):
+    for verdict in sorted(verdicts, key=lambda v: -severity(v.state)):
         lines.append(f"{WORDS[verdict.state]:<8}  {verdict.key}: {_line(verdict.text)}")
         lines += [f"{'':10}{_line(detail)}" for detail in verdict.details]
     return "\n".join(lines) + "\n"
@@ -24,11 +24,11 @@ def problems(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def prometheus(verdicts: Sequence[Verdict], now: float) -> str:
-    """Return the text format; two verdicts on one thing become the graver one."""
+    """Return the text format; two verdicts on one thing become the more severe one."""
     by_key: dict[tuple[str, str], Verdict] = {}
     for verdict in verdicts:
         key = (verdict.check, verdict.subject)
-        if key not in by_key or gravity(verdict.state) > gravity(by_key[key].state):
+        if key not in by_key or severity(verdict.state) > severity(by_key[key].state):
             by_key[key] = verdict
     lines = [
         "# HELP stx_watch_state What a check says: 0 ok, 1 warning, 2 critical, 3 unknown.",
@@ -45,7 +45,7 @@ def prometheus(verdicts: Sequence[Verdict], now: float) -> str:
         if v.value is not None
     ]
     lines += [
-        "# HELP stx_watch_worst_state The gravest of all states.",
+        "# HELP stx_watch_worst_state The most severe of all states.",
         "# TYPE stx_watch_worst_state gauge",
         f"stx_watch_worst_state {worst(verdicts)}",
         "# HELP stx_watch_last_run_timestamp_seconds When this was written.",

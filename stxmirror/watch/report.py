@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
+from stxmirror import fields
 from stxmirror.watch import render
 from stxmirror.watch.model import CRITICAL, WORDS, Verdict, worst
 
 
-def mail_due(
-    verdicts: Sequence[Verdict], mailed: Mapping[str, Any], repeat_hours: float, now: float
-) -> bool:
-    """Say whether people must hear of it.
+@dataclass(frozen=True)
+class Mailed:
+    """What people were told last: what was not fine, with its state, and when (seconds)."""
 
-    ``mailed`` is what they heard last: ``problems`` (what is not fine, with its state) and ``at``.
-    """
+    problems: Mapping[str, int] = field(default_factory=dict)
+    at: float = 0
+
+    @classmethod
+    def parse(cls, raw: object) -> Mailed:
+        """Read what :meth:`to_json` made, or raise."""
+        what = "what was mailed last"
+        entry = fields.mapping(raw, what)
+        problems = fields.required(entry, "problems", dict, what)
+        return cls(
+            {key: fields.required(problems, key, int, what) for key in problems},
+            fields.number(entry, "at", what),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as the host remembers it."""
+        return {"problems": dict(self.problems), "at": self.at}
+
+
+def mail_due(verdicts: Sequence[Verdict], mailed: Mailed, repeat_hours: float, now: float) -> bool:
+    """Say whether people must hear of it."""
     current = states(verdicts)
-    if current != mailed.get("problems", {}):
+    if current != mailed.problems:
         return True
     critical = CRITICAL in current.values()
-    return critical and now - mailed.get("at", 0) >= repeat_hours * 3600
+    return critical and now - mailed.at >= repeat_hours * 3600
 
 
 def states(verdicts: Sequence[Verdict]) -> dict[str, int]:
@@ -28,9 +47,9 @@ def states(verdicts: Sequence[Verdict]) -> dict[str, int]:
     return {verdict.key: verdict.state for verdict in render.problems(verdicts)}
 
 
-def message(verdicts: Sequence[Verdict], mailed: Mapping[str, Any], host: str, to: str) -> str:
+def message(verdicts: Sequence[Verdict], mailed: Mailed, host: str, to: str) -> str:
     """Return the whole mail."""
-    before = mailed.get("problems", {})
+    before = mailed.problems
     current = states(verdicts)
     word = WORDS[worst(verdicts)]
     gone = sorted(set(before) - set(current))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stxmirror import packing
 
 # The pure modules that it stands on beside its own package.
-_MODULES = ("__init__", "errors", "layout", "schedule", "times")
+_MODULES = ("__init__", "errors", "fields", "layout", "lines", "schedule", "times")
 
 
 def pack() -> bytes:

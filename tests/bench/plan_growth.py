@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from stxmirror import retention
+from stxmirror.layout import BuildId
 from stxmirror.times import format_build_date
 
 NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
@@ -27,26 +28,29 @@ RULES = [
 ]
 
 
-def mirror_of(count: int) -> list[dict]:
+POLICY = retention.Policy(tuple(map(retention.Rule.parse, RULES)), 182, 1)
+
+
+def mirror_of(count: int) -> list[retention.ListedBuild]:
     """A mirror with this many builds: nightlies, and streams in the proportion of a real site."""
     kinds = ["master/sample"] * 6 + ["feature/f{}/sample"] * 2
     kinds += ["release/{}/sample", "milestone/{}/sample"]
+    promise = retention.Promise(datetime(2026, 1, 1, tzinfo=timezone.utc))
+    dates = [format_build_date(NOW - timedelta(hours=n)) for n in range(count)]
     return [
-        {
-            "id": kinds[n % 10].format(n % 97) + "/" + format_build_date(NOW - timedelta(hours=n)),
-            "result": "success" if n % 5 else "fail",
-            "keep_until": "2026-01-01T00:00:00Z",
-            "hold": None,
-            "publishing": False,
-        }
-        for n in range(count)
+        retention.ListedBuild(
+            id=BuildId.parse(f"{kinds[n % 10].format(n % 97)}/{date}"),
+            is_success=n % 5 > 0,
+            promise=promise,
+        )
+        for n, date in enumerate(dates)
     ]
 
 
-def seconds_to_plan(builds: list[dict]) -> float:
+def seconds_to_plan(builds: list[retention.ListedBuild]) -> float:
     """Plan once, and say how long it took."""
     begun = time.perf_counter()
-    retention.plan(builds, RULES, NOW, 182, 1, aliases={builds[0]["id"]})
+    retention.plan(builds, POLICY, NOW, aliases={str(builds[0].id)})
     return time.perf_counter() - begun
 
 

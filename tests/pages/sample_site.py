@@ -9,28 +9,26 @@ from typing import Any
 
 from stxmirror.layout import BuildId
 from stxmirror.mirror import pages
+from stxmirror.mirror.config import Site
+from stxmirror.mirror.page_model import Known
+from stxmirror.mirror.state import BuildState
+from stxmirror.retention import Rule
 from stxmirror.times import format_build_date, format_time
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, tzinfo=timezone.utc)
-CONFIG = {"title": "StarlingX build mirror", "prefix": "/mirror/starlingx/"}
+SITE = Site(title="StarlingX build mirror", prefix="/mirror/starlingx/")
 HOSTILE = (
     "<script>document.title='pwned'</script>\"'><img src=x onerror=alert(1)>\u202etxt.exe\x1b[31m"
 )
 HOSTILE_SHORT = "\"><b onmouseover='x'>&amp;</b>"
 
 
-def rule(stream: str, directory: str, keep: dict, audience: str, description: str, **more) -> dict:
+def rule(
+    stream: str, directory: str, keep: dict[str, Any], audience: str, description: str, **more: Any
+) -> Rule:
     """A rule as the mirror's configuration has it."""
-    return {
-        "stream": stream,
-        "directory": directory,
-        "keep": keep,
-        "audience": audience,
-        "description": description,
-        "legacy_alias": None,
-        "retired": False,
-        **more,
-    }
+    raw = {"stream": stream, "directory": directory, "keep": keep, "audience": audience}
+    return Rule.parse({**raw, "description": description, **more})
 
 
 RULES = [
@@ -315,8 +313,13 @@ def site() -> list[dict[str, Any]]:
 
 def render(builds: list[dict[str, Any]] | None = None) -> dict[str, bytes]:
     """The pages of the site."""
-    shown = site() if builds is None else builds
-    return pages.render(shown, RULES, {k: dict(v) for k, v in LATEST.items()}, CONFIG, NOW)
+    shown = known(site() if builds is None else builds)
+    return pages.render(shown, RULES, {k: dict(v) for k, v in LATEST.items()}, SITE, NOW)
+
+
+def known(builds: list[dict[str, Any]]) -> list[Known]:
+    """The builds as the mirror knows them."""
+    return [Known(BuildState.parse(build, build["id"]), build["record"]) for build in builds]
 
 
 def write(root: Path) -> list[dict[str, Any]]:

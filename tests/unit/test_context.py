@@ -56,12 +56,30 @@ def test_applying_the_difference_gives_the_newer(older, newer):
         f"(cd ./x && git checkout -f {'A' * 40})",
         f"(cd ./x && git checkout -f master)",  # noqa: F541 - one shape with the others
         f" (cd ./x && git checkout -f {A})",
+        f"(cd ./x && git checkout -f {A})\r",
+        # None of these ends a line.
+        *(f"(cd ./x && git checkout -f {A}){end}" for end in "\x0b\x0c\x1c\x1e\x85\u2028\u2029"),
+        f"(cd ./x{A} && git checkout -f {A})\x0c(cd ./y && git checkout -f {B})",
         "",
     ],
 )
 def test_anything_else_is_refused_with_its_line(line):
-    with pytest.raises(StxMirrorError):
+    with pytest.raises(StxMirrorError, match="CONTEXT"):
         context.parse(f"(cd ./ok && git checkout -f {B})\n{line}\n")
+
+
+def test_the_line_is_named_and_shown_in_short():
+    with pytest.raises(StxMirrorError) as caught:
+        context.parse(f"(cd ./ok && git checkout -f {B})\n{'x' * 999}\n")
+    assert str(caught.value).startswith(f"line 2 of CONTEXT is '{'x' * 200}': write")
+
+
+def test_the_last_line_may_lack_its_end():
+    text = f"(cd ./x && git checkout -f {A})"
+    assert context.parse(text) == context.parse(text + "\n") == {"x": A}
+    assert context.parse("") == {}
+    with pytest.raises(StxMirrorError, match="line 1"):
+        context.parse("\n")
 
 
 def test_a_path_twice_is_refused():
@@ -70,7 +88,34 @@ def test_a_path_twice_is_refused():
         context.parse(line + line)
 
 
-@pytest.mark.parametrize(("path", "commit"), [("../x", A), ("x y", A), ("x", "HEAD"), ("x", None)])
-def test_nothing_wrong_is_rendered(path, commit):
-    with pytest.raises(StxMirrorError):
-        context.render({path: commit})
+# What a user would run with `sh`, or what a shell takes apart.
+WRONG_PATHS = [
+    *("b$(touch PWNED)", "b`id`", "b;id", "b&id", "b|id", "b>x", "b'", 'b"', "b\\c", "b\nc"),
+    *("x y", "b@c", "~", "~/b", "b~c", "b,c", "b*c", "b{c}", "b\u2028c", "b\x0c", "\u0661"),
+    *("", ".", "..", "../x", "x/..", "x/./y", "/x", "x/", "x//y", "-x", "x/-y", "+x", None, 7),
+]
+
+
+@pytest.mark.parametrize("path", WRONG_PATHS)
+def test_no_path_is_rendered_that_a_shell_would_take_apart(path):
+    with pytest.raises(StxMirrorError, match="cannot be the path of a repository"):
+        context.render({path: A})
+
+
+@pytest.mark.parametrize("path", ["a", "a/b", ".repo/manifests", "a..b", "_x", "a.b-c+d_e/9"])
+def test_ordinary_paths_are_fine(path):
+    assert context.parse(context.render({path: A})) == {path: A}
+
+
+@pytest.mark.parametrize("commit", ["HEAD", None, 7, A[:39], A + "a", "A" * 40, f"{A}\n", ""])
+def test_only_whole_commits_are_rendered(commit):
+    with pytest.raises(StxMirrorError, match=r"x is at .*, which is not a commit"):
+        context.render({"x": commit})
+
+
+def test_a_difference_names_what_came_and_what_went():
+    assert context.difference({"a": A, "b": B, "c": C}, {"b": A, "c": C, "d": B}) == [
+        {"path": "a", "from": A, "to": None},
+        {"path": "b", "from": B, "to": A},
+        {"path": "d", "from": None, "to": B},
+    ]

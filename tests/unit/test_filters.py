@@ -74,7 +74,12 @@ def test_retention(template):
         "max_delete_share": 0.5,
     }
     plan = template("listing | retention_plan('2026-11-22T00:00:00Z')", listing=listing)
-    assert [step["action"] for step in plan] == ["keep", "keep", "delete", "keep"]
+    assert [step["action"] for step in plan["steps"]] == ["keep", "keep", "delete", "keep"]
+    assert plan["delete"] == ["master/sample/20261102T020000Z"]
+    assert plan["refusal"] is None
+    listing["max_delete_share"] = 0.2
+    plan = template("listing | retention_plan('2026-11-22T00:00:00Z')", listing=listing)
+    assert "would delete 1 of 4 builds" in plan["refusal"]
     assert json.loads(template("p | to_json", p=plan)) == plan
 
 

@@ -317,3 +317,134 @@ def test_the_work_directory_of_a_ref():
     assert layout.project_name("r/stx.10.0") == "r-stx.10.0"
     with pytest.raises(StxMirrorError):
         layout.project_name("f/../x")
+
+
+def refused(call, *arguments) -> str:
+    with pytest.raises(StxMirrorError) as refusal:
+        call(*arguments)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("ref", [None, "", 7])
+def test_no_ref_is_said_to_be_none(ref):
+    assert refused(layout.check_ref, ref).startswith("no branch or tag was given")
+
+
+def test_the_longest_names_that_fit():
+    longest = "x" * (200 - 2)
+    assert layout.check_ref(f"f/{longest}") == f"f/{longest}"
+    message = refused(layout.check_ref, f"f/{longest}y")
+    # It is shown, and not at whatever length.
+    assert f"'f/{longest}' is not" in message
+    name = "x" * 100
+    assert layout.check_identifier(f"feature/{name}") == f"feature/{name}"
+    assert "longer than 100" in refused(layout.check_identifier, f"feature/{name}y")
+    assert layout.check_alias(name) == name
+    assert "cannot be a link" in refused(layout.check_alias, f"{name}y")
+    assert layout.check_word(name, "distro") == name
+    assert "is not a distro" in refused(layout.check_word, f"{name}y", "distro")
+    part = "x" * 255
+    assert layout.safe_relative_path(f"{part}/{part}") == f"{part}/{part}"
+    assert "cannot be published" in refused(layout.safe_relative_path, f"a/{part}y")
+    whole = "/".join([part, part, part, "x" * 256])[:1024]
+    assert layout.safe_relative_path(whole[:1023]) == whole[:1023]
+    whole = "/".join(["x" * 204] * 5)
+    assert len(whole) == 1024
+    assert layout.safe_relative_path(whole) == whole
+    assert "cannot be published" in refused(layout.safe_relative_path, whole + "y")
+
+
+@pytest.mark.parametrize("value", [None, 7, b"master"])
+def test_what_is_no_text_is_refused_everywhere(value):
+    assert "is text, not" in refused(layout.check_identifier, value)
+    assert "cannot be a link" in refused(layout.check_alias, value)
+    assert "is not a phase" in refused(layout.check_word, value, "phase")
+    assert "is not a build id" in refused(BuildId.parse, value)
+    assert "cannot be published" in refused(layout.safe_relative_path, value)
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        *("feature", "feature/", "/x", "feature/x/y", "Feature/x", "1/x", "feature/x y", "x\n"),
+        *("feature/x\n", "feature\n/x", "", "feature/.x", "feature/-x", "masters"),
+    ],
+)
+def test_an_identifier_is_one_kind_and_one_name(identifier):
+    assert "is not a release identifier" in refused(layout.check_identifier, identifier)
+
+
+def test_an_identifier_has_no_two_dots():
+    assert "may not contain '..'" in refused(layout.check_identifier, "feature/x..y")
+
+
+@pytest.mark.parametrize("ref", ["f/x.lock", "f/x..y", "f/x y"])
+def test_what_git_would_refuse_is_no_ref(ref):
+    assert "is not a branch or tag that can be built" in refused(layout.check_ref, ref)
+    assert layout.check_ref("f/x.locks") == "f/x.locks"
+
+
+def test_a_further_slash_is_what_is_said_of_it():
+    assert "has a further '/'" in refused(layout.release_identifier, "f/a/b")
+    assert "is not master, f/<feature>" in refused(layout.release_identifier, "user/ann/x")
+    assert "is not master, f/<feature>" in refused(layout.release_identifier, "f")
+
+
+def test_an_alias_is_an_ordinary_name():
+    for alias in ("r2018.10", "stx-5", "R_1", "x.y"):
+        assert layout.check_alias(alias) == alias
+    for alias in ("x..y", "x\n", "-x", "assets", "builds.json"):
+        assert "cannot be a link" in refused(layout.check_alias, alias)
+
+
+@pytest.mark.parametrize("word", ["", "X", "1x", "-x", "x_y", "x\n", "x.y", "é"])
+def test_a_word_is_small_letters_digits_and_dashes(word):
+    assert "is not a layer" in refused(layout.check_word, word, "layer")
+
+
+def test_an_id_with_and_without_a_layer():
+    build = BuildId.parse("feature/x/sample/flock/20261120T020000Z")
+    assert (build.identifier, build.distro, build.layer) == ("feature/x", "sample", "flock")
+    assert build.directory == "feature/x/sample/flock"
+    build = BuildId.parse("master/sample/20261120T020000Z")
+    assert (build.identifier, build.distro, build.layer) == ("master", "sample", None)
+    assert layout.stream_directory("master", "sample") == "master/sample"
+    assert layout.stream_directory("master", "sample", "flock") == "master/sample/flock"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("feature", "sample", None, "20261120T020000Z"),
+        ("master", "Sample", None, "20261120T020000Z"),
+        ("master", "sample", "", "20261120T020000Z"),
+        ("master", "sample", None, "20261320T020000Z"),
+    ],
+)
+def test_every_part_of_an_id_is_checked(parts):
+    with pytest.raises(StxMirrorError):
+        BuildId(*parts)
+    if parts[-1] != "20261320T020000Z":
+        with pytest.raises(StxMirrorError):
+            layout.stream_directory(*parts[:-1])
+
+
+def test_what_is_wrong_with_an_artifact_path_is_said():
+    known = refused(layout.artifact_path, "outputs", "x")
+    assert known.endswith(
+        "use one of inputs/RPMS, inputs/SRPMS, inputs/downloads, outputs/RPMS, outputs/SRPMS, "
+        "outputs/helm-charts, outputs/installer, outputs/iso, outputs/logs, outputs/wheels"
+    )
+    assert "needs a build phase" in refused(layout.artifact_path, "outputs", "SRPMS")
+    assert "is the metadata" in refused(layout.artifact_path, "outputs", "RPMS", "repodata")
+    assert "has no build phases" in refused(layout.artifact_path, "outputs", "logs", "std")
+    assert "is not a build phase" in refused(layout.artifact_path, "outputs", "RPMS", "Std")
+    assert "is not an artifact type" in refused(layout.artifact_path, ["outputs"], "RPMS")
+
+
+def test_a_name_that_cannot_be_published_is_shown_in_short():
+    assert f"the file name '{'/' * 255}' cannot" in refused(layout.safe_relative_path, "/" * 999)
+
+
+def test_the_legacy_link_of_what_is_no_identifier_is_refused():
+    assert "is not a release identifier" in refused(layout.legacy_alias, "x y")

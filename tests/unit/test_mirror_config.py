@@ -14,6 +14,7 @@ import pytest
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.mirror import cli, config, zipapp
+from stxmirror.retention import Keep, Rule
 
 RULE = {"stream": "master", "directory": "master/sample", "keep": {"days": 14}}
 GOOD = {
@@ -33,7 +34,7 @@ def test_a_good_configuration_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(GOOD))
     loaded = config.load(path)
     assert loaded.public == Path("/srv/mirror/public")
-    assert loaded.rules == [RULE]
+    assert loaded.policy.rules == (Rule("master", "master/sample", Keep(days=14)),)
 
 
 @pytest.mark.parametrize(

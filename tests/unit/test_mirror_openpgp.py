@@ -70,7 +70,12 @@ def test_what_is_no_key_has_none(keys: list[tuple[str, str]]) -> None:
 def test_the_front_page_shows_what_to_recognize_the_key_by() -> None:
     name = "3D59 0090 6F46 7A7E 6B6E A621 33A5 9B6B 4A88 6504"
     made = pages.render(
-        sample.site(), sample.RULES, sample.LATEST, sample.CONFIG, sample.NOW, fingerprints=[name]
+        sample.known(sample.site()),
+        sample.RULES,
+        sample.LATEST,
+        sample.SITE,
+        sample.NOW,
+        fingerprints=[name],
     )
     words = re.sub(r"<[^>]*>", "", made["index.html"].decode())
     assert f"Fingerprint of the key {name}" in words

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from stxmirror import records, schema
 from stxmirror.mirror import page_html, pages
+from stxmirror.times import format_time
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pages"))
 import sample_site as sample
@@ -259,14 +260,18 @@ def test_the_same_input_gives_the_same_pages_in_any_order(builds, made):
 
 def test_only_the_front_page_depends_on_the_time(builds, made):
     later = pages.render(
-        builds, sample.RULES, sample.LATEST, sample.CONFIG, sample.NOW + timedelta(days=2)
+        sample.known(builds),
+        sample.RULES,
+        sample.LATEST,
+        sample.SITE,
+        sample.NOW + timedelta(days=2),
     )
     changed = {path for path in made if made[path] != later[path]}
     assert changed == {"index.html", "builds.json"}
 
 
 def test_an_empty_mirror_has_a_page():
-    made = pages.render([], sample.RULES, {}, sample.CONFIG, sample.NOW)
+    made = pages.render([], sample.RULES, {}, sample.SITE, sample.NOW)
     words = in_words(Page(made["index.html"]))
     assert "No build with an ISO is on this mirror yet" in words
     assert "Nothing was published here yet" in words
@@ -370,7 +375,7 @@ def test_sizes(count, words):
     ],
 )
 def test_ages(ago, words):
-    assert page_html.age(page_html.stamp_of(sample.NOW - ago), sample.NOW) == words
+    assert page_html.age(format_time(sample.NOW - ago), sample.NOW) == words
 
 
 def luminance(colour: str) -> float:

@@ -16,7 +16,7 @@ from stxmirror import disk
 from stxmirror.errors import StxMirrorError
 
 NOW = datetime(2026, 11, 22, 3, 0, 0, tzinfo=timezone.utc)
-POLICY = {"workspace_days": 3, "tree_days": 1, "unpublished_days": 14}
+LIMITS = {"workspace_days": 3, "tree_days": 1, "unpublished_days": 14}
 
 
 def date(days: float) -> str:
@@ -35,14 +35,22 @@ def build(days: float, result: str = "success", of: float | None = None) -> dict
     }
 
 
+def steps_of(found: dict[str, list], **limits: int) -> list[dict[str, str]]:
+    """Return the steps for facts as the module ``disk_facts`` and the mirror give them."""
+    everything = {name: [] for name in ("workspaces", "trees", "builds", "running", "last_good")}
+    on_mirror = found.pop("on_mirror", [])
+    facts = disk.Found.parse({**everything, **found})
+    steps = disk.plan(facts, on_mirror, NOW, disk.Limits(**{**LIMITS, **limits}))
+    return [step.to_json() for step in steps]
+
+
 def plan(**found: list) -> dict[str, str]:
     """Return action by path; ``trees`` are given as ages in days."""
     trees = [
         {"id": f"master/sample/{date(days)}", "path": f"/p/master/sample/{date(days)}"}
         for days in found.pop("trees", [])
     ]
-    empty = {name: [] for name in ("workspaces", "builds", "running", "last_good", "on_mirror")}
-    steps = disk.plan({**empty, **found, "trees": trees}, NOW, **POLICY)
+    steps = steps_of({**found, "trees": trees})
     assert steps == sorted(steps, key=lambda step: step["path"])
     return {step["path"]: step["action"] for step in steps}
 
@@ -99,14 +107,8 @@ def test_trees_go_soon_once_the_mirror_has_them():
 
 
 def test_a_name_that_is_no_real_date_is_kept_and_named():
-    (step,) = disk.plan(
-        {
-            **{name: [] for name in ("builds", "running", "last_good", "on_mirror", "trees")},
-            "workspaces": ["/localdisk/loadbuild/builder/master/20261399T020000Z"],
-        },
-        NOW,
-        **POLICY,
-    )
+    odd = "/localdisk/loadbuild/builder/master/20261399T020000Z"
+    (step,) = steps_of({"workspaces": [odd]})
     assert step["action"] == "keep"
     assert "no real build-date" in step["why"]
 
@@ -114,7 +116,7 @@ def test_a_name_that_is_no_real_date_is_kept_and_named():
 @pytest.mark.parametrize("days", [-1, 1.5, True, "3", None])
 def test_a_policy_that_is_no_number_of_days_is_refused(days):
     with pytest.raises(StxMirrorError, match="workspace_days"):
-        disk.plan({}, NOW, **{**POLICY, "workspace_days": days})
+        disk.Limits(**{**LIMITS, "workspace_days": days})
 
 
 @given(st.data())
@@ -131,13 +133,13 @@ def test_nothing_protected_ever_goes_and_order_does_not_matter(data):
         "last_good": last_good,
         "on_mirror": data.draw(st.lists(st.sampled_from([b["id"] for b in builds]), unique=True)),
     }
-    steps = disk.plan(found, NOW, **POLICY)
+    steps = steps_of(dict(found))
     shuffled = {key: random.sample(value, len(value)) for key, value in found.items()}
-    assert disk.plan(shuffled, NOW, **POLICY) == steps
+    assert steps_of(shuffled) == steps
     gone = {step["path"] for step in steps if step["action"] == "delete"}
     assert not (found["running"] and gone)
     assert not gone & {b["workspace"] for b in builds if b["id"] in last_good}
-    young = {workspace(age) for age in ages if age <= POLICY["workspace_days"]}
+    young = {workspace(age) for age in ages if age <= LIMITS["workspace_days"]}
     unpublished = {b["workspace"] for b in builds if b["id"] not in found["on_mirror"]}
     assert not gone & young & unpublished
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from stxmirror import retention
 from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
+from stxmirror.retention import Keep, ListedBuild, Policy, Promise, Rule
 from stxmirror.times import format_build_date, format_time, parse_time
 
 PERIOD = 182
@@ -49,11 +51,24 @@ def build(days_ago: float, now: datetime, directory="master/sample", **changes):
     }
 
 
-def planned(builds, now, rules=RULES, *, aliases=(), allow_more=True, max_share=0.5):
-    steps = retention.plan(
-        builds, rules, now, PERIOD, max_share, aliases=aliases, allow_more=allow_more
+def policy_of(rules, period=PERIOD, share=1):
+    return Policy.parse(
+        {"rules": rules, "release_period_days": period, "max_delete_share": share}, "a test"
     )
+
+
+def plan(builds, now, rules=RULES, *, aliases=()):
+    listed = [ListedBuild.parse(entry) for entry in builds]
+    return retention.plan(listed, policy_of(rules), now, aliases=aliases)
+
+
+def planned(builds, now, rules=RULES, *, aliases=()):
+    steps = [step.to_json() for step in plan(builds, now, rules, aliases=aliases)]
     return {step["id"]: step for step in steps}
+
+
+def rule_for(rules, directory):
+    return policy_of(rules).rule_for(directory)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +83,13 @@ def planned(builds, now, rules=RULES, *, aliases=(), allow_more=True, max_share=
     ],
 )
 def test_keep_until(keep, until):
-    assert format_time(retention.keep_until("20261101T020000Z", keep, PERIOD)) == until
+    assert format_time(Keep.parse(keep).until("20261101T020000Z", PERIOD)) == until
 
 
 @pytest.mark.parametrize("period", [0, -1, None, "182", True])
 def test_a_release_period_is_a_length(period):
     with pytest.raises(StxMirrorError, match="release period"):
-        retention.keep_until("20261101T020000Z", {"release_periods": 1}, period)
+        Keep(release_periods=1).until("20261101T020000Z", period)
 
 
 def test_the_specifications_policies(now):
@@ -112,7 +127,7 @@ def test_the_last_moment_still_counts(now):
 
 
 @pytest.mark.parametrize(
-    ("changes", "aliased", "said"),
+    ("changes", "aliased", "words"),
     [
         ({"hold": "for a bisection"}, False, "held: for a bisection"),
         ({"publishing": True}, False, "being published"),
@@ -121,11 +136,11 @@ def test_the_last_moment_still_counts(now):
         ({"keep_until": None}, False, "for ever (promised when it was published)"),
     ],
 )
-def test_what_is_never_deleted(now, changes, aliased, said):
+def test_what_is_never_deleted(now, changes, aliased, words):
     old = build(400, now, **changes)
     step = planned([build(0, now), old], now, aliases=[old["id"]] if aliased else [])[old["id"]]
     assert step["action"] == "keep"
-    assert said in step["why"]
+    assert words in step["why"]
 
 
 def test_the_newest_success_stays_however_old(now):
@@ -174,20 +189,19 @@ def test_the_narrower_rule_counts_whatever_the_order(now):
     special = rule("feature/x/sample", {"days": 1}, stream="special")
     long = rule("feature/cent*/sample", {"days": 2}, stream="long")
     for rules in ([*RULES, special, long], [long, special, *RULES]):
-        assert retention.rule_for(rules, "feature/x/sample")["stream"] == "special"
-        assert retention.rule_for(rules, "feature/centos/sample")["stream"] == "long"
-        assert retention.rule_for(rules, "feature/y/sample")["stream"] == "feature"
-        assert retention.rule_for(rules, "feature/y/sample/flock") is None
-        assert retention.rule_for(rules, "feature/sample") is None
+        assert rule_for(rules, "feature/x/sample").stream == "special"
+        assert rule_for(rules, "feature/centos/sample").stream == "long"
+        assert rule_for(rules, "feature/y/sample").stream == "feature"
+        assert rule_for(rules, "feature/y/sample/flock") is None
+        assert rule_for(rules, "feature/sample") is None
 
 
 def test_more_than_the_share_needs_a_word(now):
     builds = [build(0, now), *(build(20 + n, now) for n in range(3))]
-    with pytest.raises(StxMirrorError, match=r"delete 3 of 4 builds.*50%"):
-        planned(builds, now, allow_more=False)
-    assert len(planned(builds, now, allow_more=False, max_share=0.75)) == 4
-    assert len(planned(builds, now, allow_more=True)) == 4
-    assert planned([], now, allow_more=False) == {}
+    steps = plan(builds, now)
+    assert "delete 3 of 4 builds, more than the share of 50%" in retention.refusal(steps, 0.5)
+    assert retention.refusal(steps, 0.75) is None
+    assert retention.refusal([], 0.5) is None
 
 
 def test_bad_input_is_refused(now):
@@ -258,7 +272,7 @@ def test_a_plan_never_deletes_what_is_protected(builds, rules, now, data):
         if steps[entry["id"]]["action"] == "keep":
             continue
         directory, _, date = entry["id"].rpartition("/")
-        policy = retention.rule_for(rules, directory)
+        policy = rule_for(rules, directory)
         assert policy is not None
         assert not entry["hold"]
         assert not entry["publishing"]
@@ -270,11 +284,11 @@ def test_a_plan_never_deletes_what_is_protected(builds, rules, now, data):
             and b["result"] == "success"
             and not b["publishing"]
         ]
-        if not policy["retired"]:
+        if not policy.retired:
             assert entry["id"] not in picks
             assert not rivals or entry["id"] != max(rivals)
-        assert policy["keep"] != {"forever": True}
-        days = policy["keep"].get("days", PERIOD)
+        assert policy.keep != Keep()
+        days = policy.keep.days or PERIOD
         assert now - datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(
             tzinfo=timezone.utc
         ) > timedelta(days=days)
@@ -285,24 +299,24 @@ def test_a_plan_never_deletes_what_is_protected(builds, rules, now, data):
 
 @given(builds_of_a_mirror, policies, moments, st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_calls_do_not_touch_each_other(builds, rules, now, order):
-    first = retention.plan(builds, rules, now, PERIOD, 1, aliases=())
+    first = plan(builds, now, rules)
     shuffled, shuffled_rules = list(builds), list(rules)
     order.shuffle(shuffled)
     order.shuffle(shuffled_rules)
-    retention.plan(shuffled[::2], [], now, PERIOD, 1, aliases={b["id"] for b in builds})
-    assert retention.plan(shuffled, shuffled_rules, now, PERIOD, 1, aliases=()) == first
-    dates = [step["id"].rpartition("/")[2] for step in first]
+    plan(shuffled[::2], now, [], aliases={b["id"] for b in builds})
+    assert plan(shuffled, now, shuffled_rules) == first
+    dates = [step.id.build_date for step in first]
     assert dates == sorted(dates, reverse=True)
 
 
 @given(builds_of_a_mirror, policies, moments, st.integers(0, 400))
 def test_what_is_gone_later_was_not_needed_and_time_only_adds(builds, rules, now, days):
-    def doomed(moment):
+    def to_delete(moment):
         return {i for i, s in planned(builds, moment, rules).items() if s["action"] == "delete"}
 
-    assert doomed(now) <= doomed(now + timedelta(days=days))
+    assert to_delete(now) <= to_delete(now + timedelta(days=days))
     # Doing what the plan says, and planning again, deletes nothing more.
-    rest = [b for b in builds if b["id"] not in doomed(now)]
+    rest = [b for b in builds if b["id"] not in to_delete(now)]
     assert not [s for s in planned(rest, now, rules).values() if s["action"] == "delete"]
 
 
@@ -311,3 +325,158 @@ def test_ten_thousand_builds_are_planned_at_once(now):
     steps = planned(builds, now)
     assert len(steps) == 10_000
     assert 0 < sum(step["action"] == "keep" for step in steps.values()) < 10_000
+
+
+def test_what_follows_the_star_counts():
+    rules = [rule("feature/*/centos", stream="centos"), rule("feature/st*/debian", stream="st")]
+    assert rule_for(rules, "feature/x/centos").stream == "centos"
+    assert rule_for(rules, "feature/x/debian") is None
+    assert rule_for(rules, "feature/x/y/centos") is None
+    assert rule_for(rules, "feature/stx/debian").stream == "st"
+    # The star is the rest of one name, and something.
+    assert rule_for(rules, "feature/st/debian") is None
+    assert rule_for(rules, "feature/centos") is None
+    assert rule_for([rule("feature/ab*ba/x")], "feature/aba/x") is None
+    assert rule_for([], "master/sample") is None
+
+
+def test_of_equally_close_rules_the_first_counts():
+    rules = [rule(stream="one"), rule(stream="two")]
+    assert rule_for(rules, "master/sample").stream == "one"
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [
+        ({"days": 1}, "1 day"),
+        ({"days": 2}, "2 days"),
+        ({"release_periods": 1}, "1 release period"),
+        ({"release_periods": 2}, "2 release periods"),
+        ({"forever": True}, "for ever"),
+    ],
+)
+def test_a_rule_in_words_and_as_it_is_written(keep, words):
+    assert str(Keep.parse(keep)) == words
+    assert Keep.parse(keep).to_json() == keep
+    assert retention.check_keep(keep) == keep
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        *(None, [], "days", {}, {"days": 1, "release_periods": 1}, {"forever": False}),
+        *({"forever": 1}, {"days": 0}, {"days": -1}, {"days": True}, {"days": "3"}, {"days": 1.5}),
+        *({"release_periods": 0}, {"release_periods": True}, {"weeks": 1}),
+    ],
+)
+def test_a_rule_is_one_of_three(keep):
+    with pytest.raises(StxMirrorError, match=r"`retention`.*write \{days: N\}"):
+        Keep.parse(keep)
+
+
+def test_a_rule_is_read_as_it_is_written():
+    raw = rule("release/5/sample", {"forever": True}, legacy_alias="stx5", retired=True)
+    assert Rule.parse(raw).to_json() == raw
+    short = Rule.parse({"stream": "s", "directory": "master/sample", "keep": {"days": 1}})
+    assert short == Rule("s", "master/sample", Keep(days=1), None, None, None, False)
+    assert short == Rule("s", "master/sample", Keep(days=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stream": None}, "a retention rule lacks a usable 'stream'"),
+        ({"directory": 7}, "rule of master lacks a usable 'directory'"),
+        ({"keep": {"days": 0}}, "rule of master: `retention`"),
+        ({"audience": 7}, "rule of master lacks a usable 'audience'"),
+        ({"description": 7}, "rule of master lacks a usable 'description'"),
+        ({"legacy_alias": 7}, "rule of master lacks a usable 'legacy_alias'"),
+        ({"legacy_alias": "builds"}, "rule of master: 'builds' cannot be a link"),
+        ({"retired": "no"}, "rule of master lacks a usable 'retired'"),
+    ],
+)
+def test_what_is_wrong_in_a_rule_is_named(change, words):
+    with pytest.raises(StxMirrorError, match=words):
+        Rule.parse({**rule(), **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"release_period_days": 0}, "release_period_days"),
+        ({"release_period_days": True}, "release_period_days"),
+        ({"release_period_days": 1.5}, "release_period_days"),
+        ({"max_delete_share": 0}, "max_delete_share"),
+        ({"max_delete_share": 1.01}, "max_delete_share"),
+        # Not everything at once.
+        ({"max_delete_share": True}, "max_delete_share"),
+        ({"rules": {}}, "rules"),
+    ],
+)
+def test_what_is_wrong_in_a_policy_is_named(change, key):
+    raw = {"rules": RULES, "release_period_days": 1, "max_delete_share": 1}
+    assert Policy.parse(raw, "it") == Policy(tuple(map(Rule.parse, RULES)), 1, 1)
+    with pytest.raises(StxMirrorError, match=f"it.*'{key}'|'{key}'.*it"):
+        Policy.parse({**raw, **change}, "it")
+
+
+def test_the_promise_of_today_is_the_rule_s():
+    policy = policy_of(RULES)
+
+    def promised(build_id):
+        return format_time(policy.keep_until(BuildId.parse(build_id)))
+
+    assert promised("master/sample/20261101T020000Z") == "2026-11-15T02:00:00Z"
+    assert promised("milestone/1/sample/20261101T020000Z") == "2027-05-02T02:00:00Z"
+    assert promised("release/1/sample/20261101T020000Z") is None
+    assert promised("unknown/1/sample/20261101T020000Z") is None
+
+
+def test_of_an_equal_rule_and_promise_the_rule_is_named(now):
+    equal = build(1, now, result="fail", keep_until=format_time(now + timedelta(days=13)))
+    step = planned([equal], now)[equal["id"]]
+    assert step["why"] == "kept until 2026-12-05T03:00:00Z (stream master: 14 days)"
+    assert step["keep_until"] == "2026-12-05T03:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"result": None}, "lacks a usable 'result'"),
+        ({"keep_until": 7}, "lacks a usable 'keep_until'"),
+        ({"keep_until": "soon"}, "not a time"),
+        ({"hold": True}, "lacks a usable 'hold'"),
+        ({"publishing": 1}, "lacks a usable 'publishing'"),
+        ({"id": 7}, "a build of the listing lacks a usable 'id'"),
+    ],
+)
+def test_what_is_wrong_in_a_listing_is_named(now, change, words):
+    with pytest.raises(StxMirrorError, match=words):
+        ListedBuild.parse({**build(1, now), **change})
+
+
+def test_a_listed_build_may_say_little(now):
+    raw = {"id": build(1, now)["id"], "result": "fail"}
+    listed = ListedBuild.parse(raw)
+    assert listed == ListedBuild(BuildId.parse(raw["id"]), False, None, None, False)
+    assert listed == ListedBuild(BuildId.parse(raw["id"]), False)
+    promised = ListedBuild.parse({**raw, "keep_until": None})
+    assert promised.promise == Promise(None)
+    with pytest.raises(StxMirrorError, match="not a JSON object"):
+        ListedBuild.parse([])
+
+
+def test_a_plan_is_newest_first_and_then_by_id(now):
+    same = [build(1, now, f"feature/{name}/sample") for name in "bca"]
+    steps = plan([*same, build(0, now)], now)
+    assert [str(step.id).split("/")[1] for step in steps] == ["sample", "a", "b", "c"]
+
+
+def test_protections_are_named_in_the_order_in_which_a_person_would_undo_them(now):
+    everything = build(0, now, publishing=True, hold="please")
+    step = planned([everything], now, [], aliases=[everything["id"]])[everything["id"]]
+    assert step["why"] == "it is being published"
+    held = {**everything, "publishing": False}
+    assert planned([held], now, [])[held["id"]]["why"] == "held: please"
+    free = {**held, "hold": None}
+    assert planned([free], now, aliases=[free["id"]])[free["id"]]["why"] == "an alias points at it"

@@ -82,8 +82,8 @@ def test_the_stream_of_a_ref(project, ref, name, directory):
     stream = streams.stream_for(checked, ref)
     assert stream.name == name
     assert streams.directory_for(stream, ref) == directory
-    rule = retention.rule_for(streams.mirror_rules(checked), directory)
-    assert rule["stream"] == name
+    rule = retention.rule_for(map(retention.Rule.parse, streams.mirror_rules(checked)), directory)
+    assert rule.stream == name
 
 
 @pytest.mark.parametrize("ref", ["r/2019.05", "main", "f/a/b", "nightly", "vr/stx.6.0"])
@@ -374,7 +374,7 @@ def test_refs_of_accepted_streams_have_a_directory_of_their_own(world, refs):
     except StxMirrorError:
         checked = []
     assert entries == before
-    rules = streams.mirror_rules(checked)
+    rules = [retention.Rule.parse(rule) for rule in streams.mirror_rules(checked)]
     shuffled = random.Random(7).sample(rules, len(rules))  # noqa: S311 - only an order
     places: dict[str, str] = {}
     for ref in {*refs, *(match for match, *_ in world if "*" not in match)}:
@@ -386,5 +386,5 @@ def test_refs_of_accepted_streams_have_a_directory_of_their_own(world, refs):
         assert places.setdefault(directory, ref) == ref
         assert str(BuildId.parse(f"{directory}/20261120T020000Z")).startswith(directory)
         # The mirror finds the same stream from the directory alone, whatever the rules' order.
-        assert retention.rule_for(rules, directory)["stream"] == stream.name
-        assert retention.rule_for(shuffled, directory)["stream"] == stream.name
+        assert retention.rule_for(rules, directory).stream == stream.name
+        assert retention.rule_for(shuffled, directory).stream == stream.name

@@ -41,3 +41,21 @@ def test_for_ever_stays_for_ever():
 def test_anything_else_is_refused(text):
     with pytest.raises(StxMirrorError):
         times.parse_time(text)
+
+
+def test_days_are_added_as_days():
+    moment = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
+    assert times.add_days(moment, 14) == datetime(2026, 11, 15, 2, 0, 0, tzinfo=timezone.utc)
+    assert times.add_days(moment, 0.5) == datetime(2026, 11, 1, 14, 0, 0, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("text", ["20261120T020000", "20261320T020000Z", "20261120T020000Z\n", 7])
+def test_what_is_no_build_date_is_told_the_shape(text):
+    with pytest.raises(StxMirrorError, match="build-date: write a real UTC time as YYYYMMDDT"):
+        times.parse_build_date(text)
+
+
+def test_a_year_has_four_digits():
+    early = datetime(7, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    assert times.format_time(early) == "0007-01-02T03:04:05Z"
+    assert times.format_build_date(early) == "00070102T030405Z"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from dataclasses import replace
+
 import pytest
 
 from stxmirror.times import parse_time
@@ -9,10 +13,12 @@ from stxmirror.watch import (
     builds,
     checks,
     drift,
+    facts,
     facts_host,
     facts_keys,
     host,
     keys,
+    settings,
 )
 from stxmirror.watch.model import CRITICAL, OK, UNKNOWN, WARNING, Verdict, worst
 
@@ -21,10 +27,16 @@ DAY = 86400
 
 
 def system(**changes):
-    return {"path": "/", "used": 10.0, "inodes": 1.0, "read_only": False, **changes}
+    return facts.FileSystem(**{"path": "/", "used": 10.0, "inodes": 1.0, **changes})
 
 
-LIMITS = {"warning": 85, "critical": 95}
+def disks(**changes):
+    raw = {"types": ["ext4"], "skip": [], "warning": 85, "critical": 95, **changes}
+    return settings.Disks.parse(raw, "a test")
+
+
+LIMITS = disks()
+EXPIRING = settings.ExpiringFiles((), settings.Days(warning=30, critical=7))
 
 
 @pytest.mark.parametrize(
@@ -35,37 +47,39 @@ def test_room(used, state):
 
 
 def test_a_path_has_limits_of_its_own_and_a_read_only_file_system_is_critical():
-    limits = {**LIMITS, "paths": {"/localdisk": {"warning": 97, "critical": 99}}}
-    facts = [system(used=96), system(path="/localdisk", used=96)]
-    assert [v.state for v in host.disk(facts, limits, NOW)] == [CRITICAL, OK]
-    limits = {**LIMITS, "read_only_is_critical": True}
-    assert host.disk([system(read_only=True)], limits, NOW)[0].state == CRITICAL
+    limits = disks(paths={"/localdisk": {"warning": 97, "critical": 99}, "/x": {"critical": 97}})
+    found = [system(path=path, used=96) for path in ("/", "/localdisk", "/x")]
+    assert [v.state for v in host.disk(found, limits, NOW)] == [CRITICAL, OK, WARNING]
+    limits = disks(read_only_is_critical=True)
+    assert host.disk([system(is_read_only=True)], limits, NOW)[0].state == CRITICAL
+    assert host.disk([system(is_read_only=True)], LIMITS, NOW)[0].state == OK
 
 
 def test_inodes_that_are_not_counted_are_no_verdict_and_nothing_found_is_unknown():
-    facts = [system(inodes=None), system(path="/x", inodes=99)]
-    assert [(v.subject, v.state) for v in host.inodes(facts, LIMITS, NOW)] == [("/x", CRITICAL)]
+    found = [system(inodes=None), system(path="/x", inodes=99)]
+    assert [(v.subject, v.state) for v in host.inodes(found, LIMITS, NOW)] == [("/x", CRITICAL)]
     assert host.disk([], LIMITS, NOW)[0].state == UNKNOWN
 
 
 def test_memory_and_swap():
-    limits = {"warning": 10, "critical": 4}
+    limits = settings.Limits(warning=10, critical=4)
     for available, state in ((11, OK), (10, WARNING), (4, CRITICAL)):
-        facts = {"MemTotal": 100, "MemAvailable": available}
-        assert host.memory(facts, limits, NOW)[0].state == state
-    limits = {"warning": 50, "critical": 90}
+        found = facts.Memory(total=100, available=available, swap_total=0, swap_free=0)
+        assert host.memory(found, limits, NOW)[0].state == state
+    limits = settings.Limits(warning=50, critical=90)
     for total, free, state in ((0, 0, OK), (100, 51, OK), (100, 50, WARNING), (100, 5, CRITICAL)):
-        assert host.swap({"SwapTotal": total, "SwapFree": free}, limits, NOW)[0].state == state
+        found = facts.Memory(total=1, available=1, swap_total=total, swap_free=free)
+        assert host.swap(found, limits, NOW)[0].state == state
 
 
 def test_clock():
     for synchronised, state in ((True, OK), (False, WARNING)):
-        facts = {"max_error_seconds": 0.1, "synchronised": synchronised}
-        assert host.clock(facts, {}, NOW)[0].state == state
+        found = facts.Clock(0.1, synchronised)
+        assert host.clock(found, settings.Nothing(), NOW)[0].state == state
 
 
 def test_units():
-    limits = {"critical": ["ssh.service"], "ignored": ["odd.service"]}
+    limits = settings.Units(critical=("ssh.service",), ignored=("odd.service",))
     found = host.units(["ssh.service", "odd.service", "a.service"], limits, NOW)
     assert [(v.subject, v.state) for v in found] == [
         ("a.service", WARNING),
@@ -75,22 +89,30 @@ def test_units():
 
 
 def test_mounts_that_belong_there_are_left_alone():
-    facts = {
-        "mounts": [
-            {"path": path, "type": "tmpfs"}
-            for path in ("/localdisk", "/localdisk/designer", "/localdisk/x", "/localdiskette/y")
-        ],
-        "loops": [
-            {"device": "/dev/loop0", "file": "/localdisk/a.img"},
-            {"device": "/dev/loop1", "file": "/srv/b.img"},
-        ],
-        "expected": ["/localdisk/designer"],
-        "builds": [],
-    }
-    limits = {"roots": ["/localdisk"], "expected": []}
-    found = host.mounts(facts, limits, NOW)
-    assert [v.subject for v in found] == ["/localdisk/x", "/dev/loop0"]
-    assert host.mounts({**facts, "builds": ["stx-build@m.service"]}, limits, NOW)[0].state == OK
+    places = ("/localdisk", "/localdisk/designer", "/localdisk/x", "/localdiskette/y")
+    found = facts.Mounts(
+        mounts=tuple(facts.Mount(path, "tmpfs") for path in places),
+        loops=(
+            facts.Loop("/dev/loop0", "/localdisk/a.img"),
+            facts.Loop("/dev/loop1", "/srv/b.img"),
+        ),
+        expected=("/localdisk/designer",),
+        builds=(),
+    )
+    limits = settings.MountPlaces(roots=("/localdisk",), expected=())
+    assert [v.subject for v in host.mounts(found, limits, NOW)] == ["/localdisk/x", "/dev/loop0"]
+    during = replace(found, builds=("stx-build@m.service",))
+    assert host.mounts(during, limits, NOW)[0].state == OK
+
+
+def test_a_mount_point_may_hold_any_white_space():
+    odd = "/mnt/form\x0cfeed\x85\u2028"
+    text = f"36 35 8:1 / {odd}\\040x ro,noatime shared:1 - ext4 /dev/sda1 rw\n"
+    (mount,) = facts_host.parse_mounts(text)
+    assert mount == facts.Mount(f"{odd} x", "ext4", "8:1", is_read_only=True)
+
+
+LOCKS = settings.LockPlaces(hold="/h", runner="/r", hold_warning_hours=24)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +120,20 @@ def test_mounts_that_belong_there_are_left_alone():
     [(100, 200, OK), (400, 200, OK), (600, 200, CRITICAL), (5, None, WARNING)],
 )
 def test_units_past_their_limit(seconds, limit, state):
-    unit = {"id": "stx-build@m.service", "seconds": seconds, "limit": limit}
-    facts = {"hold": None, "units": [unit], "running": []}
-    assert worst(host.locks(facts, {"hold_warning_hours": 24}, NOW)) == state
+    unit = facts.Unit("stx-build@m.service", seconds, limit)
+    assert worst(host.locks(facts.Locks(None, (), (unit,)), LOCKS, NOW)) == state
+
+
+def test_a_forgotten_hold_and_a_trace_without_a_build_are_named():
+    hold = facts.Hold(NOW - 24 * 3600, "new disks")
+    found = facts.Locks(hold, ("/r/master/running.json",), ())
+    assert [(v.subject, v.state) for v in host.locks(found, LOCKS, NOW)] == [
+        ("hold-builds", WARNING),
+        ("/r/master/running.json", WARNING),
+    ]
+    assert worst(host.locks(found, LOCKS, NOW - 1)) == WARNING
+    fresh = facts.Locks(facts.Hold(NOW - 24 * 3600 + 1, ""), (), ())
+    assert worst(host.locks(fresh, LOCKS, NOW)) == OK
 
 
 @pytest.mark.parametrize(
@@ -118,59 +151,143 @@ def test_a_length_of_time_that_is_none_is_not_taken_for_short():
 
 @pytest.mark.parametrize(("days", "state"), [(0.5, OK), (1, WARNING), (14, CRITICAL)])
 def test_reboot_by_age(days, state):
-    facts = {"required": True, "why": "kernel", "since": NOW - days * DAY}
-    limits = {"warning_days": 1, "critical_days": 14}
-    assert host.reboot(facts, limits, NOW)[0].state == state
-    assert host.reboot({**facts, "required": None}, limits, NOW)[0].state == UNKNOWN
-    assert host.reboot({**facts, "required": False}, limits, NOW)[0].state == OK
+    found = facts.Reboot(True, "kernel", NOW - days * DAY)
+    limits = settings.Days(warning=1, critical=14)
+    assert host.reboot(found, limits, NOW)[0].state == state
+    assert host.reboot(replace(found, is_required=None), limits, NOW)[0].state == UNKNOWN
+    assert host.reboot(replace(found, is_required=False), limits, NOW)[0].state == OK
 
 
 @pytest.mark.parametrize(
-    ("fact", "state"),
+    ("ends", "state"),
     [
-        ({"ends": NOW + 31 * DAY}, OK),
-        ({"ends": NOW + 30 * DAY}, WARNING),
-        ({"ends": NOW + 6 * DAY}, CRITICAL),
-        ({"ends": NOW - 6 * DAY}, CRITICAL),
-        ({"ends": None}, OK),
-        ({"ends": None, "revoked": True}, CRITICAL),
-        ({"error": "No such file"}, UNKNOWN),
+        (NOW + 31 * DAY, OK),
+        (NOW + 30 * DAY, WARNING),
+        (NOW + 6 * DAY, CRITICAL),
+        (NOW - 6 * DAY, CRITICAL),
+        (None, OK),
     ],
 )
-def test_ends_of_keys(fact, state):
-    limits = {"warning_days": 30, "critical_days": 7}
-    assert keys.openpgp([{"path": "k", **fact}], limits, NOW)[0].state == state
-    assert keys.certificates([], limits, NOW)[0].state == OK
+def test_ends_of_keys(ends, state):
+    file = facts.OpenPgpFile("k", (facts.OpenPgpKey("AAAA", ends),))
+    (verdict,) = keys.openpgp([file], EXPIRING, NOW)
+    assert (verdict.state, verdict.details) == (state, ())
+    if ends is not None:
+        assert keys.certificates([facts.Certificates("c", ends)], EXPIRING, NOW)[0].state == state
+
+
+def test_a_revoked_key_and_an_unreadable_file_are_no_good():
+    revoked = facts.OpenPgpFile("k", (facts.OpenPgpKey("AAAA", None, is_revoked=True),))
+    gone = facts.Unreadable("k", "No such file")
+    found = keys.openpgp([revoked, gone], EXPIRING, NOW)
+    assert [(v.state, v.text) for v in found] == [
+        (CRITICAL, "it is revoked"),
+        (UNKNOWN, "No such file"),
+    ]
+    assert keys.certificates([gone], EXPIRING, NOW)[0].state == UNKNOWN
+    assert keys.certificates([], EXPIRING, NOW)[0].state == OK
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "text"),
+    [
+        ([-400, 365], OK, "it expires in 365 days"),
+        ([365, -400], OK, "it expires in 365 days"),
+        ([-400, None], OK, "it does not expire"),
+        ([-400, 20], WARNING, "it expires in 20 days"),
+        ([-400, -2], CRITICAL, "it expired 2 days ago"),
+    ],
+)
+def test_an_old_key_may_stay_beside_a_new_one(ends, state, text):
+    made = tuple(
+        facts.OpenPgpKey(name, days if days is None else NOW + days * DAY)
+        for name, days in zip("AB", ends)
+    )
+    (verdict,) = keys.openpgp([facts.OpenPgpFile("k", made)], EXPIRING, NOW)
+    assert (verdict.state, verdict.text) == (state, text)
+    assert any(line.endswith("it expired 400 days ago") for line in verdict.details)
+    assert len(verdict.details) == 2
+
+
+def test_revoked_keys_count_for_nothing():
+    old = facts.OpenPgpKey("OLD", None, is_revoked=True)
+    new = facts.OpenPgpKey("NEW", NOW + 3 * DAY)
+    (verdict,) = keys.openpgp([facts.OpenPgpFile("k", (old, new))], EXPIRING, NOW)
+    assert verdict.state == CRITICAL
+    assert verdict.details == ("OLD: it is revoked", "NEW: it expires in 3 days")
+    (verdict,) = keys.openpgp([facts.OpenPgpFile("k", (old, old))], EXPIRING, NOW)
+    assert (verdict.state, verdict.text) == (CRITICAL, "all its keys are revoked")
 
 
 def test_of_the_parts_that_sign_the_last_one_counts_and_the_whole_key_ends_them_all():
     pub = "pub:u:255:22:AAAA:1:{}::u:::scSC::::::23::0:\n"
     sub = "sub:{}:255:22:BBBB:1:{}:::::s::::::23:\n"
-    assert facts_keys.openpgp_end(pub.format("")) == {"ends": None, "revoked": False}
-    assert facts_keys.openpgp_end(pub.format(50) + sub.format("u", 90))["ends"] == 50
-    assert facts_keys.openpgp_end(pub.format("") + sub.format("u", 90))["ends"] is None
+
+    def ends(listed):
+        return [key.ends for key in facts_keys.openpgp_keys(listed)]
+
+    assert facts_keys.openpgp_keys(pub.format("")) == (facts.OpenPgpKey("AAAA", None),)
+    assert ends(pub.format(50) + sub.format("u", 90)) == [50]
+    assert ends(pub.format("") + sub.format("u", 90)) == [None]
     only_subs = pub.replace(":scSC:", ":cSC:")
-    assert facts_keys.openpgp_end(only_subs.format("") + sub.format("u", 90))["ends"] == 90
+    signing = only_subs.format("") + sub.format("u", 90)
+    assert ends(signing) == [90]
+    assert ends(signing + sub.format("r", 200)) == [90]
+    assert facts_keys.openpgp_keys(pub.replace(":u:255", ":r:255").format(""))[0].is_revoked
+    # The file of a mirror that changed its key: the old one first, and a name that tries to
+    # begin a line of its own.
+    name = "uid:e::::1::X::x\u2028pub:u:255:22:CCCC:1:::u:::scSC::::::23::0:\n"
+    assert ends(pub.format(50) + name + pub.format(900)) == [50, 900]
     with pytest.raises(ValueError, match="no public key"):
-        facts_keys.openpgp_end("")
+        facts_keys.openpgp_keys("")
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="needs the package gnupg")
+def test_a_file_with_an_old_key_and_a_new_one_as_gpg_lists_it(tmp_path):
+    blocks = []
+    for name, made in (("old", "20240101T000000"), ("new", "20261101T000000")):
+        home = tmp_path / name
+        home.mkdir(mode=0o700)
+        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--faked-system-time", f"{made}!"]
+        make = ["--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "365d"]
+        subprocess.run([*gpg, *make], check=True, capture_output=True)
+        shown = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True)
+        blocks.append(shown.stdout)
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    path = tmp_path / "keys.asc"
+    path.write_bytes(b"".join(blocks))
+    found = facts_keys.openpgp(settings.ExpiringFiles((str(path),), EXPIRING.days))
+    (verdict,) = keys.openpgp(found, EXPIRING, NOW)
+    assert (verdict.state, verdict.text) == (OK, "it expires in 344 days")
+    old, new = (line.partition(": ")[2] for line in verdict.details)
+    assert old.startswith("it expired ")
+    assert new == verdict.text
 
 
 def test_ssh_keys():
-    good = {"path": "k", "kind": "ED25519", "bits": 256, "made": NOW, "open": False}
-    limits = {"max_age_days": 100}
+    good = facts.SshKey("k", "ED25519", 256, NOW, is_open=False)
+    limits = settings.SshKeys(paths=(), max_age_days=100)
     for change, state in (
         ({}, OK),
         ({"made": NOW - 101 * DAY}, WARNING),
         ({"kind": "RSA", "bits": 2048}, WARNING),
         ({"kind": "DSA", "bits": 1024}, WARNING),
-        ({"open": True}, CRITICAL),
-        ({"error": "gone"}, UNKNOWN),
+        ({"kind": "RSA", "bits": 3072}, OK),
+        ({"is_open": True}, CRITICAL),
     ):
-        assert keys.ssh_keys([{**good, **change}], limits, NOW)[0].state == state
+        assert keys.ssh_keys([replace(good, **change)], limits, NOW)[0].state == state
+    assert keys.ssh_keys([facts.Unreadable("k", "gone")], limits, NOW)[0].state == UNKNOWN
     assert keys.ssh_keys([], limits, NOW)[0].state == UNKNOWN
 
 
-STREAMS = {"grace_minutes": 60, "warning_days": 2, "critical_days": 7}
+STREAMS = settings.Streams(
+    state="/s",
+    known_since="/k",
+    schedules={},
+    retired=(),
+    grace_minutes=60,
+    days=settings.Days(warning=2, critical=7),
+)
 
 
 def stream(started="2026-11-22T02:00:00Z", good="2026-11-22T04:00:00Z", **attempt):
@@ -187,15 +304,14 @@ def stream(started="2026-11-22T02:00:00Z", good="2026-11-22T04:00:00Z", **attemp
         "unpublished_why": "",
         **attempt,
     }
-    success = {"id": "master/sample/20261122T020005Z", "finished": good} if good else None
-    return {
-        "ref": "master",
-        "schedule": "0 2 * * *",
-        "status": {"last_attempt": last, "last_success": success},
-        "logs": ["/l"],
-        "running": False,
-        "known_since": 0.0,
-    }
+    success = facts.GoodBuild("master/sample/20261122T020005Z", good) if good else None
+    return facts.Stream(
+        ref="master",
+        schedule="0 2 * * *",
+        status=facts.Status(facts.Attempt.parse(last), success),
+        known_since=0.0,
+        logs=("/l",),
+    )
 
 
 FAILED = {"result": "fail", "failed_stage": "packages", "why": "no room"}
@@ -212,16 +328,16 @@ FAILED = {"result": "fail", "failed_stage": "packages", "why": "no room"}
         # Nothing new for weeks: the old build is still what the sources give.
         (stream(good="2026-10-01T04:00:00Z", result="nothing-new"), OK, "nothing was new"),
         (stream(started="2026-11-21T02:00:00Z"), CRITICAL, "was due at 2026-11-22 02:00 UTC"),
-        ({**stream(started="2026-11-21T02:00:00Z"), "running": True}, OK, "good"),
-        ({**stream(started="2026-11-21T02:00:00Z"), "schedule": None}, OK, "good"),
-        ({**stream(**FAILED), "schedule": None}, WARNING, "failed"),
-        ({**stream("2026-11-01T02:00:00Z", **FAILED), "schedule": None}, OK, "21 days ago: last"),
-        ({**stream(), "status": None}, CRITICAL, "never built, though due"),
-        ({**stream(), "status": None, "known_since": NOW}, UNKNOWN, "never built yet"),
-        ({**stream(), "status": None, "schedule": None}, OK, "on demand only"),
+        (replace(stream(started="2026-11-21T02:00:00Z"), is_running=True), OK, "good"),
+        (replace(stream(started="2026-11-21T02:00:00Z"), schedule=None), OK, "good"),
+        (replace(stream(**FAILED), schedule=None), WARNING, "failed"),
+        (replace(stream("2026-11-01T02:00:00Z", **FAILED), schedule=None), OK, "21 days ago: last"),
+        (replace(stream(), status=None), CRITICAL, "never built, though due"),
+        (replace(stream(), status=None, known_since=NOW), UNKNOWN, "never built yet"),
+        (replace(stream(), status=None, schedule=None), OK, "on demand only"),
         # The schedule was changed after that hour.
-        ({**stream(started="2026-11-21T02:00:00Z"), "known_since": NOW - 60}, OK, "good"),
-        ({**stream(), "error": "cannot be read"}, UNKNOWN, "cannot be read"),
+        (replace(stream(started="2026-11-21T02:00:00Z"), known_since=NOW - 60), OK, "good"),
+        (replace(stream(), error="cannot be read"), UNKNOWN, "cannot be read"),
         (stream(result="odd"), UNKNOWN, "odd"),
     ],
 )
@@ -239,8 +355,8 @@ def test_a_build_that_is_due_just_now_gets_a_moment():
 def test_of_a_mirror_s_staging_only_uploads_are_found(tmp_path):
     for name in ("scratch", "trash/old", "0a"):
         (tmp_path / name).mkdir(parents=True)
-    found = facts_host.uploads({"directories": [str(tmp_path)]})
-    assert [entry["path"] for entry in found] == [f"{tmp_path}/0a", f"{tmp_path}/trash/old"]
+    found = facts_host.uploads(settings.Uploads((str(tmp_path),), 1))
+    assert [entry.path for entry in found] == [f"{tmp_path}/0a", f"{tmp_path}/trash/old"]
 
 
 def test_the_logs_of_a_failure_are_named():
@@ -258,13 +374,12 @@ def test_the_logs_of_a_failure_are_named():
     ],
 )
 def test_prune(finished, since, state):
-    facts = {"finished": finished, "known_since": since, "log": "/l"}
-    limits = {"warning_days": 2, "critical_days": 7}
-    assert builds.prune(facts, limits, NOW)[0].state == state
+    wanted = settings.Prune("/s", "/k", "/l", settings.Days(warning=2, critical=7))
+    assert builds.prune(facts.Prune(finished, since, "/l"), wanted, NOW)[0].state == state
 
 
 @pytest.mark.parametrize(
-    ("facts", "state"),
+    ("raw", "state"),
     [
         (None, UNKNOWN),
         ({"checked": "2026-11-22T01:00:00Z", "changes": [], "failed": []}, OK),
@@ -273,8 +388,9 @@ def test_prune(finished, since, state):
         ({"checked": "2026-11-12T01:00:00Z", "changes": [], "failed": []}, WARNING),
     ],
 )
-def test_drift(facts, state):
-    assert drift.drift(facts, {"max_age_days": 2}, NOW)[0].state == state
+def test_drift(raw, state):
+    found = None if raw is None else facts.Drift.parse(raw)
+    assert drift.drift(found, settings.Drift("/d", max_age_days=2), NOW)[0].state == state
 
 
 def test_the_unknown_is_never_fine():
@@ -287,11 +403,11 @@ def test_the_unknown_is_never_fine():
 
 
 def test_what_cannot_be_collected_is_unknown_and_the_rest_goes_on():
-    settings = {
+    wanted = {
         "uploads": {"directories": ["/nonexistent"], "warning_hours": 1},
         "memory": {"warning": 10},
         "nonsense": {},
         "certificates": {"paths": ["/nonexistent"], "warning_days": 2, "critical_days": 1},
     }
-    found = checks.run(settings, NOW)
-    assert [(v.check, v.state) for v in found] == [(name, UNKNOWN) for name in settings]
+    found = checks.run(wanted, NOW)
+    assert [(v.check, v.state) for v in found] == [(name, UNKNOWN) for name in wanted]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import zipfile
 from pathlib import Path
@@ -17,6 +18,8 @@ from stxmirror.watch import (
     zipapp,
 )
 from stxmirror.watch.model import CRITICAL, OK, UNKNOWN, WARNING, Verdict
+from stxmirror.watch.report import Mailed
+from stxmirror.watch.settings import Settings
 
 NOW = parse_time("2026-11-22T12:00:00Z").timestamp()
 
@@ -52,20 +55,20 @@ def test_text_begins_with_the_worst_and_moves_no_cursor():
 
 def test_mail_is_due_on_a_change_and_again_while_critical():
     critical = [Verdict("prune", "", CRITICAL, "late")]
-    heard = {"problems": {"prune": CRITICAL}, "at": NOW}
-    assert report.mail_due(critical, {}, 24, NOW)
+    heard = Mailed({"prune": CRITICAL}, NOW)
+    assert report.mail_due(critical, Mailed(), 24, NOW)
     assert not report.mail_due(critical, heard, 24, NOW + 23 * 3600)
     assert report.mail_due(critical, heard, 24, NOW + 24 * 3600)
     assert report.mail_due([], heard, 24, NOW)
-    assert not report.mail_due([Verdict("prune", "", OK, "")], {}, 24, NOW)
+    assert not report.mail_due([Verdict("prune", "", OK, "")], Mailed(), 24, NOW)
     warning = [Verdict("prune", "", WARNING, "late")]
     assert report.mail_due(warning, heard, 24, NOW)
-    mailed = {"problems": report.states(warning), "at": NOW}
+    mailed = Mailed(report.states(warning), NOW)
     assert not report.mail_due(warning, mailed, 24, NOW + 99 * 3600)
 
 
 def test_a_mail_s_head_is_ours_alone():
-    mail = report.message(VERDICTS, {"problems": {"swap": 1}}, "build1\nBcc: x@y", "root")
+    mail = report.message(VERDICTS, Mailed({"swap": 1}), "build1\nBcc: x@y", "root")
     head, _, body = mail.partition("\n\n")
     assert [line.partition(":")[0] for line in head.splitlines()] == [
         "To",
@@ -79,18 +82,20 @@ def test_a_mail_s_head_is_ours_alone():
 
 
 def test_a_mail_that_nobody_takes_is_not_taken_for_heard(tmp_path, monkeypatch):
-    settings = {
-        "prometheus_file": str(tmp_path / "x.prom"),
-        "memory": str(tmp_path / "mailed.json"),
-        "mail_repeat_hours": 24,
-        "mail_to": "root",
-    }
+    settings = Settings(
+        checks={},
+        prometheus_file=str(tmp_path / "x.prom"),
+        memory=str(tmp_path / "mailed.json"),
+        mail_to="root",
+        mail_repeat_hours=24,
+    )
     monkeypatch.setattr(cli, "SENDMAIL", "/bin/false")
     cli.deliver(settings, VERDICTS, NOW)
     assert not (tmp_path / "mailed.json").exists()
     monkeypatch.setattr(cli, "SENDMAIL", "/bin/true")
     cli.deliver(settings, VERDICTS, NOW)
-    assert (tmp_path / "mailed.json").exists()
+    heard = Mailed.parse(json.loads((tmp_path / "mailed.json").read_text()))
+    assert heard == Mailed(report.states(VERDICTS), NOW)
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
 
 from stxmirror.layout import RESERVED_NAMES
 from stxmirror.mirror import aliases, fs, openpgp, pages
+from stxmirror.mirror.page_model import Known
+from stxmirror.mirror.state import BuildState
 from stxmirror.mirror.store import Store, remove_empty_parents
 
 # Only below this one are pages removed: `assets/` also holds what the provisioning put there.
 _PAGES = "builds"
 
 
-def write(store: Store, entries: Mapping[str, Mapping[str, Any]]) -> None:
+def write_pages(store: Store, states: Mapping[str, BuildState]) -> None:
     """Make every page anew, write those that changed, and remove those of builds that are gone."""
     public = store.config.public
-    known = (_with_record(store, entry) for _, entry in sorted(entries.items()))
+    known = (_with_record(store, state) for _, state in sorted(states.items()))
     made = pages.render(
-        [entry for entry in known if entry],
-        store.config.rules,
-        aliases.current(store, (build_id.rpartition("/")[0] for build_id in entries)),
-        store.config.raw,
+        [build for build in known if build],
+        store.config.policy.rules,
+        aliases.current(store, (state.id.directory for state in states.values())),
+        store.config.site,
         store.now,
         fingerprints=_fingerprints(store),
     )
@@ -51,11 +52,10 @@ def _fingerprints(store: Store) -> list[str]:
     return openpgp.fingerprints(text)
 
 
-def _with_record(store: Store, entry: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return an entry with its build.json; a withdrawn build's was kept beside its tombstone.
+def _with_record(store: Store, state: BuildState) -> Known | None:
+    """Return a build with its build.json; a withdrawn build's was kept beside its tombstone.
 
     A build without a readable one cannot be shown; ``mirrorctl verify`` names it.
     """
-    tombstone = entry["tombstone"]
-    record = tombstone["record"] if tombstone else store.record(entry["id"])
-    return {**entry, "record": record} if record else None
+    record = state.tombstone.record if state.tombstone else store.record(str(state.id))
+    return Known(state, record) if record else None

@@ -1,4 +1,4 @@
-"""What ``mirrorctl`` says when it cannot do as asked, and the exit codes that go with it."""
+"""What ``mirrorctl`` reports when it cannot do as asked, and the exit codes that go with it."""
 
 from __future__ import annotations
 

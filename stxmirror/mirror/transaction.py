@@ -10,19 +10,19 @@ import contextlib
 import stat
 import sys
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, fs, manifest, site
-from stxmirror.mirror.failures import Busy, explain
+from stxmirror.mirror import aliases, fs, manifest
+from stxmirror.mirror.errors import Busy, explain
 from stxmirror.mirror.index import Index
+from stxmirror.mirror.state import BuildState
 from stxmirror.mirror.store import Store, remove_empty_parents, token_for
-from stxmirror.retention import keep_until, rule_for
-from stxmirror.times import format_time, parse_time
+from stxmirror.mirror.write_pages import write_pages
+from stxmirror.times import format_time
 
 
-class Change:
-    """A change in progress, under the store's lock."""
+class Transaction:
+    """A change of the mirror in progress, under the store's lock."""
 
     def __init__(self, store: Store, index: Index) -> None:
         """Bring the store back to what the tree says."""
@@ -30,49 +30,49 @@ class Change:
         self.index = index
         self.published = store.published()
         self.uploads = store.open_uploads()
-        self.entries: dict[str, dict[str, Any]] = {}
+        self.states: dict[str, BuildState] = {}
         self.moved: dict[str, str | None] = {}
         self._recover()
 
     def _recover(self) -> None:
         store = self.store
-        self.entries = store.entries()
-        for build_id, entry in list(self.entries.items()):
-            if build_id in self.published and entry["tombstone"]:
-                self.take_away([build_id])
-            elif build_id not in self.published and not entry["tombstone"]:
+        self.states = store.states()
+        for build_id, state in list(self.states.items()):
+            if build_id in self.published and state.tombstone:
+                self.move_away([build_id])
+            elif build_id not in self.published and not state.tombstone:
                 remove_empty_parents(store.path(build_id).parent, store.config.public)
                 if build_id not in self.uploads:
                     store.forget(build_id)
-                del self.entries[build_id]
-        for build_id in sorted(self.published - self.entries.keys()):
-            self.record(_adopted(store, build_id))
+                del self.states[build_id]
+        for build_id in sorted(self.published - self.states.keys()):
+            self.save(_adopted(store, build_id))
         self.index.follow(self.published)
-        self.settle_aliases()
+        self.update_aliases()
 
-    def record(self, entry: dict[str, Any]) -> None:
+    def save(self, state: BuildState) -> None:
         """Make what is known of a build durable."""
-        self.store.save(entry)
-        self.entries[entry["id"]] = entry
+        self.store.save(state)
+        self.states[str(state.id)] = state
 
-    def settle_aliases(self, doomed: frozenset[str] = frozenset()) -> None:
-        """Point the aliases where they belong, as if the builds ``doomed`` were gone."""
-        present = {
-            build_id: entry
-            for build_id, entry in self.entries.items()
-            if build_id in self.published or build_id in doomed
-        }
-        self.moved.update(aliases.settle(self.store, present, doomed))
+    def update_aliases(self, to_delete: frozenset[str] = frozenset()) -> None:
+        """Point the aliases where they belong, as if the builds ``to_delete`` were gone."""
+        present = [
+            state
+            for build_id, state in self.states.items()
+            if build_id in self.published or build_id in to_delete
+        ]
+        self.moved.update(aliases.update(self.store, present, to_delete))
 
-    def take_away(self, doomed: Collection[str]) -> None:
+    def move_away(self, to_delete: Collection[str]) -> None:
         """Move builds out of the tree, each in one step, after the aliases have left them.
 
         Their bytes go when the trash is emptied.
         """
         store = self.store
         store.mark_stale()
-        self.settle_aliases(frozenset(doomed))
-        for build_id in doomed:
+        self.update_aliases(frozenset(to_delete))
+        for build_id in to_delete:
             path = store.path(build_id)
             name = f"{token_for(BuildId.parse(build_id))}-{store.now:%Y%m%dT%H%M%S%f}"
             path.rename(store.trash / name)
@@ -89,15 +89,15 @@ class Change:
         """
         expired = []
         for build_id, upload in sorted(self.uploads.items()):
-            age = self.store.now - parse_time(upload["began"])
+            age = self.store.now - upload.began
             is_old = age.total_seconds() > self.store.config.upload_expiry_hours * 3600
-            if is_old and upload["token"] != except_for and self._close(upload["token"]):
+            if is_old and upload.token != except_for and self._close(upload.token):
                 del self.uploads[build_id]
                 expired.append(build_id)
-        kept = {upload["token"] for upload in self.uploads.values()}
-        kept |= {self.store.scratch.name, self.store.trash.name, except_for}
+        kept = {upload.token for upload in self.uploads.values()}
+        kept |= {self.store.scratch.name, self.store.trash.name}
         for path in self.store.config.staging.iterdir():
-            if path.name not in kept:
+            if path.name not in kept and path.name != except_for:
                 self._close(path.name)
         return expired
 
@@ -111,66 +111,63 @@ class Change:
 
 
 @contextlib.contextmanager
-def changing(store: Store, *, pages: bool = True) -> Iterator[Change]:
+def transaction(store: Store, *, pages: bool = True) -> Iterator[Transaction]:
     """Hold the store's lock around a change; afterwards aliases and pages follow the tree.
 
-    Without ``pages`` those are left for :func:`clear_away`.
+    Without ``pages`` those are left for :func:`empty_trash`.
     """
     store.prepare()
     with store.lock(), Index(store.config.state, store.config.public) as index:
-        change = Change(store, index)
-        yield change
-        change.settle_aliases()
+        current = Transaction(store, index)
+        yield current
+        current.update_aliases()
         if pages and store.is_stale():
-            _write_pages(store, change)
+            _try_pages(store, current)
 
 
-def _write_pages(store: Store, change: Change) -> None:
-    """Make the pages; what goes wrong there is told, and tried again by the next run.
+def _try_pages(store: Store, current: Transaction) -> None:
+    """Make the pages; what goes wrong there is reported, and tried again by the next run.
 
     The pages follow from the tree. Whatever keeps one from being made, a full disk or a record that
     nobody had thought of, must not keep builds from being published or pruned.
     """
     try:
-        site.write(store, change.entries)
+        write_pages(store, current.states)
     except Exception as error:  # for every reason alike
         why = explain(error) if isinstance(error, OSError) else repr(error)
         print(f"mirrorctl: warning: the pages are out of date: {why}", file=sys.stderr)
 
 
-def clear_away(store: Store) -> None:
-    """Delete what was taken away, then bring the pages up to it.
+def empty_trash(store: Store) -> None:
+    """Delete what was moved away, then bring the pages up to date.
 
     In this order because a disk that is full has no room for a page before. Deleting needs no lock,
     and many files take long.
     """
     for path in sorted(store.trash.iterdir()):
         fs.remove_tree(path)
-    with changing(store):
+    with transaction(store):
         pass
 
 
-def new_entry(store: Store, build: BuildId, result: str, size: int) -> dict[str, Any]:
+def new_state(store: Store, build: BuildId, result: str, size: int) -> BuildState:
     """Return what is known of a build that is being published now, with the promise made to it."""
-    rule = rule_for(store.config.rules, build.directory)
-    until = rule and keep_until(build.build_date, rule["keep"], store.config.release_period_days)
-    return {
-        "id": str(build),
-        "result": result,
-        "published": format_time(store.now),
-        "keep_until": format_time(until),
-        "rule": rule["stream"] if rule else None,
-        "bytes": size,
-        "hold": None,
-        "notes": [],
-        "tombstone": None,
-    }
+    policy = store.config.policy
+    rule = policy.rule_for(build.directory)
+    return BuildState(
+        id=build,
+        result=result,
+        published=format_time(store.now),
+        keep_until=format_time(policy.keep_until(build)),
+        rule=rule.stream if rule else None,
+        bytes=size,
+    )
 
 
-def _adopted(store: Store, build_id: str) -> dict[str, Any]:
-    """Return an entry for a build in the tree whose entry was lost."""
+def _adopted(store: Store, build_id: str) -> BuildState:
+    """Return the state of a build in the tree whose own was lost."""
     build = BuildId.parse(build_id)
     path = store.path(build_id)
     result = "success" if (path / manifest.MARKERS["success"]).is_file() else "fail"
     size = sum(status.st_size for _, status in fs.walk(path) if stat.S_ISREG(status.st_mode))
-    return new_entry(store, build, result, size)
+    return new_state(store, build, result, size)

@@ -11,21 +11,23 @@ import os
 import pwd
 import subprocess
 import sys
-from typing import Any, Callable
+from typing import Callable
 
+from stxmirror import fields
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import uploads
 from stxmirror.mirror.config import DEFAULT_PATH, Config
-from stxmirror.mirror.failures import EXIT_BUSY, EXIT_REFUSED, Busy
+from stxmirror.mirror.errors import EXIT_BUSY, EXIT_REFUSED, Busy
 from stxmirror.mirror.store import token_for
 
-# A call into the tree's side: verb and arguments, bytes for standard input; gives its reply.
-Call = Callable[[list[str], bytes], dict[str, Any]]
+Reply = dict[str, object]
+# A call of a verb as the tree's owner: verb and arguments, bytes for standard input.
+Call = Callable[[list[str], bytes], Reply]
 
 
 class Relayed(StxMirrorError):
-    """What the tree's side said, with its own exit code."""
+    """What the verb reported as the tree's owner, with its own exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         """Keep both."""
@@ -57,14 +59,14 @@ def through_sudo(config: Config, program: str) -> Call:
     owner = pwd.getpwuid(owners(config)[0]).pw_name
     options = [] if config.path == DEFAULT_PATH else ["--config", str(config.path)]
 
-    def call(arguments: list[str], data: bytes) -> dict[str, Any]:
+    def call(arguments: list[str], data: bytes) -> Reply:
         command = ["sudo", "-n", "-u", owner, program, *options, *arguments]
         done = subprocess.run(command, input=data, capture_output=True, check=False)
-        said = done.stderr.decode("utf-8", "replace")
+        stderr = done.stderr.decode("utf-8", "replace")
         if done.returncode == 0:
-            sys.stderr.write(said)
-            return json.loads(done.stdout)
-        message = said.strip().removeprefix("mirrorctl: ")
+            sys.stderr.write(stderr)
+            return dict(fields.mapping(json.loads(done.stdout), f"the reply of {arguments[0]}"))
+        message = stderr.strip().removeprefix("mirrorctl: ")
         if done.returncode == EXIT_BUSY:
             raise Busy(message)
         code = EXIT_REFUSED if done.returncode == EXIT_REFUSED else 1
@@ -73,16 +75,17 @@ def through_sudo(config: Config, program: str) -> Call:
     return call
 
 
-def begin(config: Config, call: Call, build: BuildId, data: bytes) -> dict[str, Any]:
+def begin(config: Config, call: Call, build: BuildId, data: bytes) -> Reply:
     """Clear what was abandoned, open the upload, and make the directory that it is sent to."""
     expire(config, call)
     reply = call(["begin", str(build)], data)
     if reply["state"] == "open":
-        uploads.open_directory(config, reply["upload"])
+        token = fields.required(reply, "upload", str, "the reply of begin")
+        uploads.open_directory(config, token)
     return reply
 
 
-def promote(config: Config, call: Call, build: BuildId) -> dict[str, Any]:
+def promote(config: Config, call: Call, build: BuildId) -> Reply:
     """Publish what was sent, and remove what was received."""
     token = token_for(build)
     uploads.keep_readable(config, token)
@@ -91,9 +94,9 @@ def promote(config: Config, call: Call, build: BuildId) -> dict[str, Any]:
     return reply
 
 
-def expire(config: Config, call: Call) -> dict[str, Any]:
+def expire(config: Config, call: Call) -> Reply:
     """Close the uploads that nobody promoted in time, and remove what came for them."""
-    there = uploads.listed(config)
+    received = uploads.listed(config)
     reply = call(["expire"], b"")
-    uploads.sweep(config, there, reply["open"])
+    uploads.sweep(config, received, fields.strings(reply, "open", "the reply of expire"))
     return reply

@@ -1,0 +1,155 @@
+"""What the mirror itself says of a build and of an upload, as its state files have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from stxmirror import fields
+from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
+from stxmirror.mirror.manifest import Entry
+from stxmirror.mirror.record import Record, kept
+from stxmirror.retention import ListedBuild, Promise
+from stxmirror.times import format_time, parse_time
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """Why and when (a JSON time) a person withdrew a build, and what its build.json said."""
+
+    reason: str
+    when: str
+    record: Record | None
+
+    @classmethod
+    def parse(cls, raw: object, what: str) -> Tombstone:
+        """Read the tombstone of ``what``, or raise."""
+        entry = fields.mapping(raw, f"the tombstone of {what}")
+        record = entry.get("record")
+        return cls(
+            reason=fields.required(entry, "reason", str, what),
+            when=_time(entry, "when", what),
+            record=None if record is None else kept(record),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return what :meth:`parse` reads."""
+        return {"reason": self.reason, "when": self.when, "record": self.record}
+
+
+@dataclass(frozen=True)
+class BuildState:
+    """What is known of one build: ``published`` and the promise ``keep_until`` are JSON times.
+
+    ``keep_until`` is ``None`` for forever, ``rule`` the stream whose rule made the promise,
+    ``hold`` the reason of a person's mark.
+    """
+
+    id: BuildId
+    result: str
+    published: str
+    keep_until: str | None
+    rule: str | None
+    bytes: int
+    hold: str | None = None
+    notes: tuple[str, ...] = ()
+    tombstone: Tombstone | None = None
+
+    @classmethod
+    def parse(cls, raw: object, what: str) -> BuildState:
+        """Read the state file ``what``, or raise."""
+        entry = fields.mapping(raw, what)
+        tombstone = entry.get("tombstone")
+        return cls(
+            id=BuildId.parse(fields.required(entry, "id", str, what)),
+            result=fields.required(entry, "result", str, what),
+            published=_time(entry, "published", what),
+            keep_until=_time(entry, "keep_until", what) if _given(entry, "keep_until") else None,
+            rule=fields.optional(entry, "rule", str, what),
+            bytes=fields.required(entry, "bytes", int, what),
+            hold=fields.optional(entry, "hold", str, what),
+            notes=tuple(fields.strings(entry, "notes", what)) if _given(entry, "notes") else (),
+            tombstone=None if tombstone is None else Tombstone.parse(tombstone, what),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return what :meth:`parse` reads."""
+        return {
+            "id": str(self.id),
+            "result": self.result,
+            "published": self.published,
+            "keep_until": self.keep_until,
+            "rule": self.rule,
+            "bytes": self.bytes,
+            "hold": self.hold,
+            "notes": list(self.notes),
+            "tombstone": self.tombstone.to_json() if self.tombstone else None,
+        }
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the build ended well, be it withdrawn since or not."""
+        return self.result == "success"
+
+    def listed(self, *, is_publishing: bool) -> ListedBuild:
+        """Return what retention needs to know of it."""
+        until = None if self.keep_until is None else parse_time(self.keep_until)
+        return ListedBuild(self.id, self.is_success, Promise(until), self.hold, is_publishing)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload that was begun: what is to come (``need``) and what the build consists of."""
+
+    id: BuildId
+    token: str
+    began: datetime
+    need: tuple[str, ...]
+    need_bytes: int
+    files: dict[str, Entry]
+
+    @classmethod
+    def parse(cls, raw: object, what: str) -> Upload:
+        """Read the state file ``what``, or raise."""
+        entry = fields.mapping(raw, what)
+        listed = fields.required(entry, "files", dict, what)
+        return cls(
+            id=BuildId.parse(fields.required(entry, "id", str, what)),
+            token=fields.required(entry, "token", str, what),
+            began=parse_time(fields.required(entry, "began", str, what)),
+            need=tuple(fields.strings(entry, "need", what)),
+            need_bytes=fields.required(entry, "need_bytes", int, what),
+            files={path: _entry(known, what) for path, known in listed.items()},
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return what :meth:`parse` reads."""
+        return {
+            "id": str(self.id),
+            "token": self.token,
+            "began": format_time(self.began),
+            "need": list(self.need),
+            "need_bytes": self.need_bytes,
+            "files": {path: [entry.sha256, entry.size] for path, entry in self.files.items()},
+        }
+
+
+def _given(entry: Mapping[str, object], key: str) -> bool:
+    return entry.get(key) is not None
+
+
+def _time(entry: Mapping[str, object], key: str, what: str) -> str:
+    """Return a JSON time as it stands there, once it is known to be one."""
+    text = fields.required(entry, key, str, what)
+    parse_time(text)
+    return text
+
+
+def _entry(raw: object, what: str) -> Entry:
+    if isinstance(raw, list) and len(raw) == 2:
+        sha256, size = raw
+        if isinstance(sha256, str) and isinstance(size, int):
+            return Entry(sha256, size)
+    raise StxMirrorError(f"{what} lacks a usable 'files': correct it")
