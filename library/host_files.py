@@ -110,7 +110,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 def with_settings(text: str, settings: dict, separator: str) -> str:
     """Return the text with one line for each setting, where one was or else at the end."""
-    lines = text.splitlines()
+    # Not splitlines(), for which a form feed or U+0085 within a line is the end of it.
+    lines = text.removesuffix("\n").split("\n") if text else []
     for name, value in settings.items():
         wanted = f"{name}{separator}{value}"
         named = re.compile(rf"\s*{re.escape(name)}(\s|\s*[=:]|$)")
@@ -132,7 +133,9 @@ def with_settings(text: str, settings: dict, separator: str) -> str:
 def read(path: str) -> str | None:
     """Return what a file holds, or None if there is none."""
     try:
-        return Path(path).read_text(errors="surrogateescape")
+        # As it is: Python would make a line's end of each carriage return.
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:  # noqa: PTH123
+            return stream.read()
     except FileNotFoundError:
         return None
 
@@ -167,7 +170,9 @@ class Files:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)  # noqa: PTH103, PTH120
         # Programs that read a whole directory leave out names with a dot in front.
         handle, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".stx-")  # noqa: PTH120
-        with os.fdopen(handle, "w", errors="surrogateescape") as stream:
+        with os.fdopen(
+            handle, "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as stream:
             stream.write(text)
         return name, path
 

@@ -73,6 +73,16 @@ def test_settings_have_one_line_and_leave_the_rest(tmp_path, before, after):
     assert not run(file)["changed"]
 
 
+@pytest.mark.parametrize("inside", ["\x0c", "\x0b", "\r", "\x1c", "\x85", "\u2028", "\udce9"])
+def test_only_a_newline_ends_a_line(tmp_path, inside):
+    """The tail of a comment would become a setting of its own."""
+    path = tmp_path / "login.defs"
+    comment = f"# page one{inside}UMASK 000\n".encode("utf-8", "surrogateescape")
+    path.write_bytes(comment + b"UMASK 022\r\nOTHER 1")
+    run({"path": str(path), "settings": {"UMASK": "077"}})
+    assert path.read_bytes() == comment + b"UMASK 077\nOTHER 1\n"
+
+
 def test_nothing_is_written_if_one_file_is_refused(tmp_path):
     good, bad = tmp_path / "good", tmp_path / "bad"
     reply = run(
