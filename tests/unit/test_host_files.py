@@ -94,6 +94,27 @@ def test_nothing_is_written_if_one_file_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_is_tried_with_the_program_that_comes_with_it(tmp_path, check):
+    """As it will be: a new check must not let pass what the old one would have, or none."""
+    program = tmp_path / "check"
+    judge = {"path": str(program), "content": "#!/bin/sh\n! grep bad $1\n", "mode": "0755"}
+    validated = {"path": str(tmp_path / "file"), "validate": f"{program} %s"}
+    assert run(judge, {**validated, "content": "bad\n"}, check=check)["failed"]
+    assert list(tmp_path.iterdir()) == []
+    assert run(judge, {**validated, "content": "good\n"}, check=check)["changed"]
+    assert (tmp_path / "file").exists() is not check
+
+
+def test_a_setting_that_must_come_first_is_added_at_the_start(tmp_path):
+    path = tmp_path / "rsyslog.conf"
+    path.write_text("first\n")
+    file = {"path": str(path), "settings": {"$FileCreateMode": "0640"}, "add_at": "start"}
+    run(file)
+    assert path.read_text() == "$FileCreateMode 0640\nfirst\n"
+    assert not run(file)["changed"]
+
+
 def test_what_is_stricter_already_stays(tmp_path):
     strict, open_ = tmp_path / "strict.log", tmp_path / "open.log"
     for path, bits in ((strict, 0o600), (open_, 0o666)):
