@@ -8,13 +8,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: host_files
-short_description: Bring many configuration files of a host to what they shall be
+short_description: Bring configuration files, and the units that read them, to what they shall be
 version_added: "0.2.0"
 author:
   - StarlingX build tools (@starlingx)
 description:
   - One call, and so one journey to the host, does what a loop over M(ansible.builtin.copy),
     M(ansible.builtin.file) and M(ansible.builtin.lineinfile) does in one journey for each file.
+  - The units that read the files are started, stopped and enabled in the same call.
   - A file is replaced in one step, after its own program has found it good if O(files[].validate)
     names one; nothing is written if any of them is refused.
 options:
@@ -22,7 +23,7 @@ options:
     description: The files, in their order.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       path:
         description: The file. A pattern of the shell, if only O(files[].mode) and owners are given.
@@ -41,6 +42,11 @@ options:
         description: What lies between name and value in O(files[].settings).
         type: str
         default: " "
+      add_at:
+        description: Where a line of O(files[].settings) goes that was not there before.
+        type: str
+        choices: [start, end]
+        default: end
       state:
         description:
           - V(file) and V(directory) are made if they are missing. V(existing) changes owner and
@@ -61,8 +67,36 @@ options:
         type: str
         default: root
       validate:
-        description: A command that says by its exit code whether the file, V(%s), is good.
+        description:
+          - A command that says by its exit code whether the file, V(%s), is good.
+          - It may be a program that comes in the same call.
         type: str
+  units:
+    description:
+      - The systemd units that read the files, in their order; all are asked for in one call.
+      - If one of the files is systemd's, systemd reads its files again first.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The unit, with its ending.
+        type: str
+        required: true
+      state:
+        description: V(started) or V(stopped); left as it is if not given.
+        type: str
+        choices: [started, stopped]
+      enabled:
+        description: Whether it starts with the host; left as it is if not given.
+        type: bool
+      masked:
+        description: Whether nothing may start it.
+        type: bool
+      restart:
+        description: Whether a started unit is restarted if one of the files was changed.
+        type: bool
+        default: false
 attributes:
   check_mode:
     description: In check mode nothing is written.
@@ -91,11 +125,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: What was changed.
+  description: The files that were changed.
   returned: always
   type: list
   elements: str
   sample: [/etc/login.defs]
+units:
+  description: The units that were changed.
+  returned: always
+  type: list
+  elements: str
+  sample: [stx-watch.timer]
 """
 
 import glob
@@ -106,11 +146,13 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.systemd_units import UnitError, bring
 
 
-def with_settings(text: str, settings: dict, separator: str) -> str:
-    """Return the text with one line for each setting, where one was or else at the end."""
-    lines = text.splitlines()
+def with_settings(text: str, settings: dict, separator: str, add_at: str) -> str:
+    """Return the text with one line for each setting, where one was or else at start or end."""
+    # Not splitlines(), for which a form feed or U+0085 within a line is the end of it.
+    lines = text.removesuffix("\n").split("\n") if text else []
     for name, value in settings.items():
         wanted = f"{name}{separator}{value}"
         named = re.compile(rf"\s*{re.escape(name)}(\s|\s*[=:]|$)")
@@ -125,14 +167,16 @@ def with_settings(text: str, settings: dict, separator: str) -> str:
             for index in reversed(places[1:]):
                 del lines[index]
         else:
-            lines.append(wanted)
+            lines.insert(0 if add_at == "start" else len(lines), wanted)
     return "\n".join(lines) + "\n"
 
 
 def read(path: str) -> str | None:
     """Return what a file holds, or None if there is none."""
     try:
-        return Path(path).read_text(errors="surrogateescape")
+        # As it is: Python would make a line's end of each carriage return.
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:  # noqa: PTH123
+            return stream.read()
     except FileNotFoundError:
         return None
 
@@ -150,7 +194,9 @@ class Files:
         if file["content"] is not None:
             return file["content"]
         if file["settings"] is not None:
-            return with_settings(read(file["path"]) or "", file["settings"], file["separator"])
+            return with_settings(
+                read(file["path"]) or "", file["settings"], file["separator"], file["add_at"]
+            )
         return None
 
     def stage(self, file: dict) -> tuple[str, str] | None:
@@ -167,21 +213,22 @@ class Files:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)  # noqa: PTH103, PTH120
         # Programs that read a whole directory leave out names with a dot in front.
         handle, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".stx-")  # noqa: PTH120
-        with os.fdopen(handle, "w", errors="surrogateescape") as stream:
+        with os.fdopen(
+            handle, "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as stream:
             stream.write(text)
         return name, path
 
-    def judge(self, file: dict, staged: tuple[str, str] | None) -> str | None:
-        """Return why the file's own program refuses it, if it does."""
-        if not file["validate"] or not staged:
+    def judge(self, file: dict, staged: str, programs: dict[str, str]) -> str | None:
+        """Return why the file's own program, which may be a staged one, refuses it, if it does."""
+        if not file["validate"]:
             return None
-        command = [part.replace("%s", staged[0]) for part in shlex.split(file["validate"])]
+        program, *words = shlex.split(file["validate"])
+        command = [programs.get(program, program), *(word.replace("%s", staged) for word in words)]
         if not os.path.exists(command[0]):  # noqa: PTH110
             return None
         code, out, err = self.module.run_command(command)
-        return (
-            f"{file['path']} was refused by {command[0]}: {(err or out).strip()}" if code else None
-        )
+        return f"{file['path']} was refused by {program}: {(err or out).strip()}" if code else None
 
     def note(self, path: str, before: str, after: str) -> None:
         """Remember a change."""
@@ -189,6 +236,13 @@ class Files:
             self.changed.append(path)
         self.diff.append(
             {"before_header": path, "before": before, "after_header": path, "after": after}
+        )
+
+    def note_unit(self, name: str, verbs: list[str]) -> None:
+        """Remember what systemctl does with a unit."""
+        after = "".join(f"systemctl {verb}\n" for verb in verbs)
+        self.diff.append(
+            {"before_header": name, "before": "", "after_header": name, "after": after}
         )
 
     def attributes(self, file: dict, path: str) -> None:
@@ -231,13 +285,18 @@ class Files:
         try:
             for file in files:
                 staged.append(self.stage(file))
+            programs = {path: name for name, path in filter(None, staged)}
             for file, pair in zip(files, staged):
-                refused = self.judge(file, pair)
+                if pair and self.module.check_mode:
+                    os.chmod(pair[0], 0o700)  # noqa: PTH101 - it may be what another is tried with
+                elif pair:
+                    self.attributes(file, pair[0])
+            for file, pair in zip(files, staged):
+                refused = self.judge(file, pair[0], programs) if pair else None
                 if refused:
                     self.module.fail_json(msg=refused)
             for file, pair in zip(files, staged):
                 if pair and not self.module.check_mode:
-                    self.attributes(file, pair[0])
                     os.replace(*pair)  # noqa: PTH105
                 self.place(file)
         finally:
@@ -257,6 +316,7 @@ def main() -> None:
         "content": {"type": "str"},
         "settings": {"type": "dict"},
         "separator": {"type": "str", "default": " "},
+        "add_at": {"type": "str", "choices": ["start", "end"], "default": "end"},
         "state": {
             "type": "str",
             "choices": ["file", "directory", "existing", "absent"],
@@ -267,18 +327,40 @@ def main() -> None:
         "group": {"type": "str", "default": "root"},
         "validate": {"type": "str"},
     }
+    unit = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["started", "stopped"]},
+        "enabled": {"type": "bool"},
+        "masked": {"type": "bool"},
+        "restart": {"type": "bool", "default": False},
+    }
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "list", "elements": "dict", "required": True, "options": one}
+            "files": {"type": "list", "elements": "dict", "default": [], "options": one},
+            "units": {"type": "list", "elements": "dict", "default": [], "options": unit},
         },
         supports_check_mode=True,
     )
     files = Files(module)
+    units: dict[str, list[str]] = {}
     try:
         files.work()
+        if module.params["units"]:
+            units = bring(
+                module.run_command, module.params["units"], files.changed, module.check_mode
+            )
     except OSError as error:
         module.fail_json(msg=f"{error.filename} was not written: {error.strerror}")
-    module.exit_json(changed=bool(files.changed), paths=files.changed, diff=files.diff)
+    except UnitError as error:
+        module.fail_json(msg=str(error))
+    for name, verbs in units.items():
+        files.note_unit(name, verbs)
+    module.exit_json(
+        changed=bool(files.changed or units),
+        paths=files.changed,
+        units=list(units),
+        diff=files.diff,
+    )
 
 
 if __name__ == "__main__":

@@ -28,9 +28,15 @@ HOSTS = {
 ANSWERS = {
     "__build_env_size": {"stdout_lines": ["33554432", "1073741824"]},
     "__build_env_mirror_keys": {"results": []},
-    "__mirror_host_slurped": {"results": []},
+    "__mirror_host_build_keys": {"results": []},
+    "__hardening_host": {"stdout_lines": ["22", "", "000001ffffffffff"]},
+    "__hardening_audit_asked": {"stdout_lines": ["", "/usr/bin/sudo"]},
+    "__hardening_unused_asked": {"stdout_lines": []},
+    "__packages_asked": {"rc": 0, "stdout_lines": []},
+    "packages_install_names": [],
+    "__users_asked": {"stdout": "connected root\npasswd root:x:0:0:root:/root:/bin/bash"},
     "__scheduler_bundled": {"stdout": '{"version": "1.0.0-abcdef"}'},
-    "packages_available_names": ["rsync"],
+    "packages_to_install": [],
     "ansible_run_tags": ["all"],
     "ansible_skip_tags": [],
 }
@@ -94,7 +100,8 @@ def found_out_in_a_run(role: str) -> set[str]:
 def answers() -> dict[str, object]:
     """ANSWERS, with those of this machine's own ssh, which reads what is rendered."""
     known = subprocess.run(["ssh", "-Q", "kex"], check=True, capture_output=True, text=True)
-    return {**ANSWERS, "__hardening_ssh_kex_known": {"stdout_lines": known.stdout.split()}}
+    lines = ["members anna", *(f"kex {name}" for name in known.stdout.split())]
+    return {**ANSWERS, "__hardening_ssh_asked": {"stdout_lines": lines}}
 
 
 class RoleOnHost:

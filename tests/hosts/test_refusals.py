@@ -24,7 +24,12 @@ def said(tmp_path_factory):
         capture_output=True,
         text=True,
         cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            # As if the run had come in over ssh.
+            "SSH_CONNECTION": "192.0.2.1 40000 192.0.2.2 2222",
+        },
     )
     assert file.is_file(), done.stdout
     # Nothing but this file may be changed on the machine that runs the test.
@@ -59,8 +64,16 @@ def test_a_host_that_is_too_small(said):
 def test_a_size_that_was_let_pass_stops_nothing(said):
     """What comes after it is checked all the same."""
     words = said["a size that was let pass"]
-    assert "no-such-package" in words
+    assert "no-such-tool" in words
     assert "build_env_extra_packages (the inventory's group_vars/build_hosts), or " in words
+
+
+def test_a_port_of_sshd_that_would_lock_the_admins_out(said):
+    """sshd_config and the firewall are replaced by ones with the port that the inventory says."""
+    words = said["a port of sshd that would lock the admins out"]
+    assert "came in by port 2222" in words
+    assert "hardening_ssh_port: 2222 into group_vars/all/hardening.yml" in words
+    assert "port" not in said["the port of sshd that this run came in by"]
 
 
 def test_a_build_whose_mirror_is_unknown_does_not_begin(said):

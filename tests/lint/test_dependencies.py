@@ -18,6 +18,7 @@ DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 DIRECTORIES = {
     "stxmirror": (),
     "library": (),
+    "module_utils": (),
     "filter_plugins": (),
     "action_plugins": (),
     "callback_plugins": (),

@@ -12,7 +12,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 _START = """
 import runpy, sys
+import ansible.module_utils
 from ansible.module_utils import basic
+ansible.module_utils.__path__.append(sys.argv[3])
 basic._ANSIBLE_ARGS = sys.argv[2].encode()
 basic._ANSIBLE_PROFILE = "legacy"
 runpy.run_path(sys.argv[1], run_name="__main__")
@@ -27,6 +29,7 @@ def command(name: str, arguments: dict[str, Any]) -> list[str]:
         _START,
         str(PROJECT / "library" / f"{name}.py"),
         json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        str(PROJECT / "module_utils"),
     ]
 
 

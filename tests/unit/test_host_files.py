@@ -73,6 +73,16 @@ def test_settings_have_one_line_and_leave_the_rest(tmp_path, before, after):
     assert not run(file)["changed"]
 
 
+@pytest.mark.parametrize("inside", ["\x0c", "\x0b", "\r", "\x1c", "\x85", "\u2028", "\udce9"])
+def test_only_a_newline_ends_a_line(tmp_path, inside):
+    """The tail of a comment would become a setting of its own."""
+    path = tmp_path / "login.defs"
+    comment = f"# page one{inside}UMASK 000\n".encode("utf-8", "surrogateescape")
+    path.write_bytes(comment + b"UMASK 022\r\nOTHER 1")
+    run({"path": str(path), "settings": {"UMASK": "077"}})
+    assert path.read_bytes() == comment + b"UMASK 077\nOTHER 1\n"
+
+
 def test_nothing_is_written_if_one_file_is_refused(tmp_path):
     good, bad = tmp_path / "good", tmp_path / "bad"
     reply = run(
@@ -82,6 +92,27 @@ def test_nothing_is_written_if_one_file_is_refused(tmp_path):
     assert reply["failed"]
     assert str(bad) in reply["msg"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_is_tried_with_the_program_that_comes_with_it(tmp_path, check):
+    """As it will be: a new check must not let pass what the old one would have, or none."""
+    program = tmp_path / "check"
+    judge = {"path": str(program), "content": "#!/bin/sh\n! grep bad $1\n", "mode": "0755"}
+    validated = {"path": str(tmp_path / "file"), "validate": f"{program} %s"}
+    assert run(judge, {**validated, "content": "bad\n"}, check=check)["failed"]
+    assert list(tmp_path.iterdir()) == []
+    assert run(judge, {**validated, "content": "good\n"}, check=check)["changed"]
+    assert (tmp_path / "file").exists() is not check
+
+
+def test_a_setting_that_must_come_first_is_added_at_the_start(tmp_path):
+    path = tmp_path / "rsyslog.conf"
+    path.write_text("first\n")
+    file = {"path": str(path), "settings": {"$FileCreateMode": "0640"}, "add_at": "start"}
+    run(file)
+    assert path.read_text() == "$FileCreateMode 0640\nfirst\n"
+    assert not run(file)["changed"]
 
 
 def test_what_is_stricter_already_stays(tmp_path):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
+
+MISSING = Path(__file__).resolve().parents[3] / "roles/packages/files/missing-apt"
+HOLD = "import fcntl, time; f = open('/var/lib/apt/lists/lock', 'w')"
+HOLD += "; fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(20)"
 
 
 @pytest.mark.parametrize("command", ["sudo", "rsync", "curl", "gpg", "setfacl", "zstd"])
@@ -31,3 +38,22 @@ def test_secure_connections_are_trusted(host):
 def test_nothing_is_left_half_configured(host):
     """dpkg has finished with every package."""
     assert host.check_output("dpkg --audit") == ""
+
+
+def test_a_list_that_another_program_holds_is_waited_for(host):
+    """apt-get has no patience with the lists: automatic updates would end a run with `rc 100`."""
+    script = base64.b64encode(MISSING.read_bytes()).decode()
+    host.check_output(f"echo {script} | base64 -d >/root/missing-apt")
+    host.check_output(f'nohup python3 -c "{HOLD}" >/dev/null 2>&1 & sleep 1')
+    done = host.run("sh /root/missing-apt 0 htop")
+    assert done.rc == 75, done.stderr
+    assert "It is held by process" in done.stderr
+    # What is installed is answered without the lists.
+    assert host.run("sh /root/missing-apt 0 tree").rc == 0
+
+
+def test_what_is_missing_and_what_can_be_installed_is_told_apart(host):
+    script = base64.b64encode(MISSING.read_bytes()).decode()
+    host.check_output(f"echo {script} | base64 -d >/root/missing-apt")
+    answer = host.check_output("sh /root/missing-apt 86400 tree htop no-such-package")
+    assert answer.split("\n") == ["install htop", "missing no-such-package"]

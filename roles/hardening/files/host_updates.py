@@ -37,7 +37,7 @@ RETRY_SECONDS = HOUR
 SETTLE_SECONDS = 3
 # Begins the text of a hold that is ours; one that a person wrote stays.
 OURS = "host-updates: "
-# For a mail system that was never started: it may wait for ever.
+# For a mail system that was never started: it may wait forever.
 MAIL_TIMEOUT_SECONDS = 60
 # Lines of a program's output that a mail repeats.
 MAIL_LINES = 200
@@ -149,7 +149,7 @@ def parse_window(start: str, end: str) -> tuple[int, int]:
 
 
 def run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a program; return its status and all it said."""
+    """Run a program; return its status and its whole output."""
     done = subprocess.run(
         list(command),
         check=False,

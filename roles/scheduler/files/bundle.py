@@ -27,6 +27,7 @@ DEPLOYED = (
     "filter_plugins",
     "library",
     "LICENSE",
+    "module_utils",
     "playbooks",
     "profiles",
     "pyproject.toml",
