@@ -86,7 +86,7 @@ class Imports:
         if name.startswith(_EXAMPLES):
             return False
         # The whole path, a directory above it or a pattern; a plugin also by its stem.
-        for text in self._texts(name):
+        for text in self.texts(name):
             if path.startswith(_PLUGINS) and re.search(rf"\b{Path(path).stem}\b", text):
                 return True
             if "/" in text.rstrip("/") and (
@@ -98,7 +98,7 @@ class Imports:
         return False
 
     @cache  # noqa: B019 - one graph lives as long as the program
-    def _texts(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str) -> tuple[str, ...]:
         """The strings of a file, without its docstrings."""
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
         skipped = {
@@ -123,7 +123,7 @@ class Imports:
                 names.add(node.module)
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
         # Started as a program of its own, `python -m stxmirror.mirror`.
-        names |= {text for text in self._texts(name) if _MODULE.fullmatch(text)}
+        names |= {text for text in self.texts(name) if _MODULE.fullmatch(text)}
         found = {path for module in names for path in self._resolve(module, Path(name).parent)}
         conftest = (Path(name).parent / "conftest.py").as_posix()
         if name.startswith("tests/") and conftest in self.files:
