@@ -6,8 +6,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 # Directories whose Python files import each other; a test finds its helpers in its own and these.
 SOURCES = (
@@ -92,7 +93,7 @@ class Imports:
             if "/" in text.rstrip("/") and (
                 text == path
                 or path.startswith(text.rstrip("/") + "/")
-                or ("*" in text and PurePosixPath(path).match(text))
+                or ("*" not in text.split("/")[0] and fnmatch(path, text.replace("**/", "*")))
             ):
                 return True
         return False
@@ -107,11 +108,9 @@ class Imports:
             if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
         }
         return tuple(
-            node.value
+            text
             for node in ast.walk(self._trees[name])
-            if isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in skipped
+            if id(node) not in skipped and (text := _text(node))
         )
 
     def _imported_by(self, name: str) -> set[str]:
@@ -143,3 +142,10 @@ class Imports:
             if candidate in self.files:
                 yield candidate
                 break
+
+
+def _text(node: ast.AST) -> str:
+    """A string as a pattern of paths: what is filled in may be anything."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or "*" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -86,8 +85,8 @@ def main(words: Sequence[str]) -> int:
     began = time.monotonic()
     # At once and before the rest: apt lets only one in.
     needed = sorted({job.name.split()[0] for job in jobs} & set(PARTS))
-    subprocess.run(["tests/run/packages", *needed], cwd=PROJECT, check=True, stdout=sys.stderr)
-    results = pool.run(jobs, pool.slots(), LOGS)
+    results = pool.run([Job("packages", ("tests/run/packages", *needed))], 1, LOGS)
+    results += pool.run(jobs, pool.slots(), LOGS)
     if asked.all:
         results += pool.run([NAMES], 1, LOGS)
     complete = not (asked.parts or asked.since or asked.all)

@@ -42,6 +42,7 @@ def project(tmp_path_factory) -> Path:
         "tests/unit/test_stage.py": "from caller import call\ncall('run_stage')",
         "tests/unit/test_filters.py": "NAMES = ['image_name']",
         "tests/unit/test_table.py": "from pathlib import Path\nT = Path('x') / 'docs/table.md'",
+        "tests/unit/test_all.py": "def t(x):\n    return open(f'roles/{x}/vars/main.yml')",
         "tests/unit/caller.py": "",
         "tests/mirror/conftest.py": "from stxmirror.mirror import store",
         "tests/mirror/test_store.py": "",
@@ -81,6 +82,10 @@ def project(tmp_path_factory) -> Path:
         ("roles/server/tasks/main.yml", {"molecule server"}),
         ("roles/stages/tasks/main.yml", {"e2e"}),
         ("roles/users/README.md", set()),
+        (
+            "roles/users/vars/main.yml",
+            {"tests/unit/test_all.py", "molecule users", "molecule server"},
+        ),
         ("molecule/users/tests/test_users.py", {"molecule users"}),
         ("molecule/shared/create.yml", {"molecule", "e2e"}),
         ("tests/unit/caller.py", {"tests/unit/test_stage.py"}),
