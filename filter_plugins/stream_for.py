@@ -46,7 +46,7 @@ _value:
 from ansible.errors import AnsibleFilterError
 
 try:
-    from stxmirror import images, layout, streams
+    from stxmirror import streams
     from stxmirror.errors import StxMirrorError
 except ImportError as problem:
     MISSING = str(problem)
@@ -62,16 +62,7 @@ def stream_for(entries, ref):
             "run script/bootstrap, or `pip install .` with that Python's pip"
         )
     try:
-        stream = streams.stream_for(streams.check_streams(entries), ref)
-        return {
-            **stream.as_dict(),
-            "manifest": {"branch": ref, **stream.manifest},
-            "ref": ref,
-            "identifier": streams.identifier_for(stream, ref),
-            "directory": streams.directory_for(stream, ref),
-            "project": layout.project_name(ref),
-            "image_prefix": images.tag_prefix(ref, stream.image_tag),
-        }
+        return streams.facts_for(entries, ref)
     except StxMirrorError as problem:
         raise AnsibleFilterError(str(problem)) from problem
 

@@ -13,8 +13,10 @@ description:
     directly.
   - V(publish) is the three steps begin, send, promote. Only what the mirror lacks is sent. A
     dropped connection starts the steps anew, which converges; what arrived stays.
-  - What may pass by itself (no connection, a mirror that is busy) is tried again, later and later.
-    A refusal is final, and is reported in the mirror's own words.
+  - What may pass (no connection, a mirror that is busy) is tried again, later and later. A
+    refusal is
+    final, and is reported in the mirror's own words.
+  - Runs on a build host, as the orchestrator, with the Python of the installed environment.
 options:
   command:
     description: What to do.
@@ -22,11 +24,8 @@ options:
     choices: [publish, list, prune]
     required: true
   id:
-    description: The build to publish.
+    description: The build to publish, which was collected.
     type: str
-  tree:
-    description: Its collected and sealed tree.
-    type: path
   delete:
     description: For V(prune), the ids of the builds that may go.
     type: list
@@ -116,215 +115,35 @@ attempts:
   returned: success
 """
 
-import hashlib
-import json
-import os
-import subprocess
-import time
-from pathlib import Path
+from dataclasses import asdict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-DELAY_MAX = 600
-REFUSED = 2
-BUSY = 75
-SSH_FAILED = 255
-# rsync(1), EXIT VALUES: socket and protocol errors, timeouts, and what ssh itself says.
-RSYNC_DROPPED = (10, 12, 30, 35, SSH_FAILED)
-# What ssh says when trying again cannot help.
-KEY_TROUBLE = ("Permission denied", "no such identity", "Load key")
-HOST_TROUBLE = ("Host key verification failed", "host key", "No RSA host key")
-# The mirror's dispatcher reads rsync's command line, so it may not be hidden.
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "RSYNC_PROTECT_ARGS": "0"}
-SUMS = "SHA256SUMS"
-SIGNATURE = "SHA256SUMS.asc"
+from stxmirror.builder.mirror import Mirror, Way
+from stxmirror.builder.reporting import publish
+from stxmirror.builder.session import Session
+from stxmirror.errors import StxMirrorError
+from stxmirror.state.paths import Paths
 
 
-class Final(Exception):
-    """An error that does not pass by itself."""
-
-
-class Passing(Exception):
-    """An error that may pass by itself."""
-
-
-class Mirror:
-    """The way to one mirror."""
-
-    def __init__(self, params):
-        """Take the module's parameters."""
-        self.params = params
-        self.host = params["host"]
-        self.name = self.host or "on this host"
-        self.remote_shell = [
-            *("ssh", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
-            *("-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=20"),
-            *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"),
-            *("-o", f"UserKnownHostsFile={params['known_hosts']}"),
-            *("-p", str(params["port"]), "-i", str(params["key"])),
-        ]
-
-    def call(self, *words, request=None):
-        """Run one verb; return its JSON reply."""
-        if self.host:
-            command = [*self.remote_shell, f"{self.params['user']}@{self.host}", "mirrorctl"]
-        else:
-            command = [*self.params["program"], "--config", self.params["config"]]
-        code, out, said = run([*command, *words], request)
-        if code == 0:
-            try:
-                return json.loads(out)
-            except ValueError as error:
-                raise Final(
-                    f"the mirror {self.name} answered {words[0]} with something that is not JSON "
-                    f"({out[:200]!r}): nothing but mirrorctl may write to the account's output"
-                ) from error
-        self._raise(code, said, words[0])
-
-    def send(self, tree, files, token):
-        """Send ``files`` (paths below ``tree``) into the open upload."""
-        command = ["rsync", "--times", "--no-perms", "--partial", "--files-from=-"]
-        # A file of an earlier attempt is compared by content: its size and time prove nothing.
-        command += ["--ignore-times", f"--timeout={self.params['io_timeout']}"]
-        if self.host:
-            command += ["-e", " ".join(self.remote_shell)]
-            target = f"{self.params['user']}@{self.host}:{token}/"
-        else:
-            target = str(self._incoming() / token) + "/"
-        code, _, said = run([*command, str(tree) + "/", target], "\n".join(files) + "\n")
-        if code == 0:
-            return
-        if "mirrorctl: " in said:
-            # The mirror's own words: rsync only sees that the other end is gone.
-            raise Final(f"the mirror {self.name} refuses what is sent: {mirrors_words(said)}")
-        if code in RSYNC_DROPPED:
-            self._raise(SSH_FAILED, said, "the transfer")
-        raise Final(f"rsync to the mirror {self.name} failed ({code}): {said}")
-
-    def _incoming(self):
-        config = Path(self.params["config"])
-        try:
-            return Path(json.loads(config.read_text(encoding="utf-8"))["store"]) / "incoming"
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Final(f"{config} is not the configuration of a mirror: {error}") from error
-
-    def _raise(self, code, said, what):
-        if code == REFUSED:
-            raise Final(f"the mirror {self.name} refuses {what}: {mirrors_words(said)}")
-        if code == BUSY:
-            raise Passing(f"the mirror {self.name} is busy: {mirrors_words(said)}")
-        if code == SSH_FAILED and self.host:
-            self._raise_ssh(said)
-        if code == SSH_FAILED:
-            raise Passing(f"{what} to the mirror {self.name} broke off: {said}")
-        if code == 127:
-            raise Final(f"the mirror {self.name} has no mirrorctl: provision it ({said})")
-        raise Final(f"{what} failed on the mirror {self.name} ({code}): {mirrors_words(said)}")
-
-    def _raise_ssh(self, said):
-        key, user = self.params["key"], self.params["user"]
-        where = f"{user}@{self.host} port {self.params['port']}"
-        if any(words in said for words in KEY_TROUBLE):
-            raise Final(
-                f"the mirror refuses the key {key} for {where}: check that the key is there and "
-                f"that {key}.pub stands in the authorized keys of {user} on the mirror, then "
-                f"publish again ({said})"
-            )
-        if any(words in said for words in HOST_TROUBLE):
-            raise Final(
-                f"the host key of {where} is not the one in {self.params['known_hosts']}: find out "
-                "why; if the mirror was really made anew, provision the build host again "
-                f"({said})"
-            )
-        raise Passing(f"the mirror does not answer at {where}: {said}")
-
-
-def run(command, text=None):
-    """Run a command (a list) without a terminal; return exit code, output, last words."""
-    try:
-        done = subprocess.run(
-            command,
-            input=(text or "").encode(),
-            capture_output=True,
-            check=False,
-            env=dict(os.environ, **ENVIRONMENT),
-        )
-    except OSError as error:
-        raise Final(f"{command[0]} cannot be run here: {error.strerror}") from error
-    said = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines()]
-    return (
-        done.returncode,
-        done.stdout.decode("utf-8", "replace"),
-        " / ".join(line for line in said[-4:] if line),
-    )
-
-
-def mirrors_words(said):
-    """Return what mirrorctl said without what ssh or rsync said around it."""
-    words = [part for part in said.split(" / ") if part.startswith("mirrorctl: ")]
-    return words[-1][len("mirrorctl: ") :] if words else said or "no reason was given"
-
-
-def read_manifest(tree, build_id):
-    """Return the manifest of a sealed tree for ``mirrorctl begin``."""
-    again = f"collect the build {build_id} again"
-    try:
-        lines = (tree / SUMS).read_text(encoding="ascii").splitlines()
-    except OSError as error:
-        raise Final(f"{tree / SUMS} cannot be read ({error.strerror}): {again}") from error
-    sums = dict(reversed(line.split("  ", 1)) for line in lines)
-    for name in (SUMS, SIGNATURE):
-        if (tree / name).is_file():
-            sums[name] = hashlib.sha256((tree / name).read_bytes()).hexdigest()
-    files = []
-    for path in sorted(sums):
-        try:
-            size = (tree / path).stat().st_size
-        except OSError as error:
-            raise Final(f"{tree / path} is listed and not there: {again}") from error
-        files.append({"path": path, "sha256": sums[path], "size": size})
-    return {"id": build_id, "files": files}
-
-
-def publish(mirror, build_id, tree):
-    """Bring one build to the mirror and make it visible; return what the module returns."""
-    manifest = read_manifest(tree, build_id)
-    begun = mirror.call("begin", build_id, request=json.dumps(manifest))
-    if begun["state"] == "open" and begun["need"]:
-        mirror.send(tree, begun["need"], begun["upload"])
-    reply = mirror.call("promote", build_id)
-    return {
-        "changed": begun["state"] == "open" or reply["alias"]["moved"],
-        "reply": reply,
-        "sent_files": len(begun["need"]),
-        "sent_bytes": begun["need_bytes"],
-        "reused_bytes": begun["have_bytes"],
-    }
-
-
-def prune(mirror, delete, allow_more):
-    """Delete builds on the mirror; return what the module returns."""
-    request = json.dumps({"delete": delete, "allow_more": allow_more})
-    reply = mirror.call("prune", request=request)
+def act(module: AnsibleModule) -> dict[str, Any]:
+    """Do what the command says; return what the module returns."""
+    params = dict(module.params)
+    command, build_id = params.pop("command"), params.pop("id")
+    delete, allow_more = params.pop("delete"), params.pop("allow_more")
+    if command == "publish":
+        session = Session.load(Paths(), build_id)
+        done = publish(session, Mirror(Way(**params), session.reporter.note))
+        return {"changed": True, **asdict(done)}
+    mirror = Mirror(Way(**params), module.warn)
+    if command == "list":
+        return {"changed": False, "reply": mirror.list()}
+    reply = mirror.prune(delete, allow_more=allow_more)
     return {"changed": bool(reply["deleted"]), "reply": reply}
 
 
-def persist(action, attempts, delay):
-    """Do ``action`` until it succeeds, fails for good, or was tried ``attempts`` times."""
-    for attempt in range(1, attempts + 1):
-        try:
-            return {**action(), "attempts": attempt}
-        except Passing as error:
-            if attempt == attempts:
-                raise Final(
-                    f"{error} (tried {attempts} times). See to the mirror or the way to it, then "
-                    "run this again: nothing on the mirror was left half done"
-                ) from error
-            time.sleep(min(delay * 2 ** (attempt - 1), DELAY_MAX))
-    raise Final("it was not tried: `attempts` has to be at least 1")
-
-
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
@@ -334,7 +153,6 @@ def main():
                 "choices": ["publish", "list", "prune"],
             },
             "id": {"type": "str"},
-            "tree": {"type": "path"},
             "delete": {"type": "list", "elements": "str", "default": []},
             "allow_more": {"type": "bool", "default": False},
             "host": {"type": "str", "default": ""},
@@ -348,24 +166,16 @@ def main():
             "delay": {"type": "float", "default": 10},
             "io_timeout": {"type": "int", "default": 120},
         },
-        required_if=[("command", "publish", ("id", "tree"))],
+        required_if=[("command", "publish", ("id",))],
         supports_check_mode=True,
     )
     params = module.params
-    mirror = Mirror(params)
-    actions = {
-        "publish": lambda: publish(mirror, params["id"], Path(params["tree"])),
-        "list": lambda: {"changed": False, "reply": mirror.call("list")},
-        "prune": lambda: prune(mirror, params["delete"], params["allow_more"]),
-    }
     if module.check_mode and params["command"] != "list":
         changed = params["command"] == "publish" or bool(params["delete"])
-        module.exit_json(
-            changed=changed, reply={}, sent_files=0, sent_bytes=0, reused_bytes=0, attempts=0
-        )
+        module.exit_json(changed=changed, reply={}, sent_files=0, sent_bytes=0, reused_bytes=0)
     try:
-        result = persist(actions[params["command"]], params["attempts"], params["delay"])
-    except Final as error:
+        result = act(module)
+    except (StxMirrorError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

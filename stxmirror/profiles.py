@@ -1,254 +1,250 @@
-"""Profiles: how a product is built, as data, checked as a whole before anything runs."""
+"""Profiles: how a product is built, as data, checked as a whole before anything runs.
+
+What a profile may say is in ``schemas/profile-1.schema.json``; here is what a schema cannot say.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from stxmirror import layout
+from stxmirror import layout, schema
 from stxmirror.errors import StxMirrorError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_RETRIES_MAX = 20
+SCHEMA_NAME = "profile-1"
 
-_PROFILE_KEYS = {
-    *("name", "description", "environment", "stages", "iso"),
-    *("package_reports", "image_lists"),
-}
-_STAGE_KEYS = {
-    *("name", "command", "chdir", "environment", "time_limit", "retries", "yields"),
-    *("on_failure", "missing", "log_files", "carries_id"),
-}
-_ISO_KEYS = {"from", "memory_mb", "disk_gb", "markers", "failure_markers", "time_limit"}
-_MARKERS = ("boot", "install", "installed")
+_IN_STAGE = re.compile(r"stages\[([0-9]+)\](?:\.(.*))?", re.ASCII | re.DOTALL)
 
 
-def check_profile(profile: Mapping[str, Any], roots: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the profile with every default filled in, or raise one error for every problem.
+@dataclass(frozen=True)
+class Yield:
+    """What a stage made: a glob (``from`` in a profile), its artifact type, and its phase."""
+
+    source: str
+    type: str
+    phase: str | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a build. ``time_limit`` is seconds, of all attempts together."""
+
+    name: str
+    command: tuple[str, ...]
+    chdir: str
+    environment: Mapping[str, str]
+    time_limit: int
+    retries: int
+    network: bool
+    yields: tuple[Yield, ...]
+    on_failure: str
+    missing: str | None
+    carries_id: bool
+    log_files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IsoChecks:
+    """How the ISO (``from`` in a profile) is checked. ``time_limit`` is seconds, for each check."""
+
+    source: str
+    memory_mb: int
+    disk_gb: int
+    markers: Mapping[str, str]
+    failure_markers: tuple[str, ...]
+    time_limit: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How one product is built; made by :func:`check_profile` alone, so that each is valid."""
+
+    name: str
+    description: str
+    environment: Mapping[str, str]
+    stages: tuple[Stage, ...]
+    iso: IsoChecks | None
+    package_reports: tuple[str, ...]
+    image_lists: tuple[str, ...]
+    reuse: tuple[str, ...]
+    downloads: tuple[str, ...]
+    max_gb: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the profile as plain JSON values, under the keys that a profile has in YAML."""
+        return _as_mapping(self)
+
+
+def check_profile(profile: Mapping[str, Any], roots: Sequence[str] = ()) -> Profile:
+    """Return the profile with every default filled in.
 
     What a stage yields is named by globs relative to the workspace; an absolute one must lie
-    under one of ``roots``. Times are seconds.
+    under one of ``roots``. Raises one :class:`StxMirrorError` that names every problem.
     """
     if not isinstance(profile, Mapping):
         raise StxMirrorError("`profile` is not a mapping: write name, description and stages")
-    found: list[str] = []
-    _unknown(profile, _PROFILE_KEYS, "the profile", found)
-    name = profile.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        found.append(f"`name` {name!r} may have small letters, digits and '-' only")
-    description = profile.get("description")
-    if not isinstance(description, str) or not description.strip():
-        found.append("`description` is missing")
-    stages = profile.get("stages")
-    if not _is_list(stages) or not stages:
-        found.append("`stages` is not a list with at least one stage")
-        stages = []
-    checked = {
-        "name": name,
-        "description": description,
-        "environment": _environment(profile.get("environment", {}), "the profile", found),
-        "stages": [_stage(stage, n, roots, found) for n, stage in enumerate(stages, start=1)],
-        "iso": _iso(profile.get("iso"), roots, found),
-        # Globs relative to the workspace: JSON with the lists `built` and `reused`, and lists of
-        # image references, one a line.
-        "package_reports": _files(profile, "package_reports", found),
-        "image_lists": _files(profile, "image_lists", found),
-    }
-    names = [stage["name"] for stage in checked["stages"]]
-    for twice in sorted({str(n) for n in names if names.count(n) > 1 and n}):
-        found.append(f"two stages are called {twice}: give each its own name")
+    whole = schema.plain(profile)
+    found = [
+        _sentence(problem, whole)
+        for problem in (*schema.findings(whole, SCHEMA_NAME), *_beyond_schema(whole, roots))
+    ]
     if found:
+        name = whole.get("name")
         raise StxMirrorError(
             f"profile {name if isinstance(name, str) else '?'} has "
             f"{len(found)} problem{'' if len(found) == 1 else 's'}: {'; '.join(found)}"
         )
-    return checked
+    return _profile(schema.completed(whole, schema.load(SCHEMA_NAME)))
 
 
-def _stage(stage: Any, number: int, roots: Sequence[str], found: list[str]) -> dict[str, Any]:
-    if not isinstance(stage, Mapping):
-        found.append(f"stage {number} is not a mapping")
-        return {"name": None}
-    label = f"stage {stage.get('name') or number}"
-    _unknown(stage, _STAGE_KEYS, label, found)
-    name = stage.get("name")
-    if not isinstance(name, str) or not _STAGE_NAME.fullmatch(name):
-        found.append(f"{label}: `name` is not small letters, digits and '-'")
+def _profile(whole: Mapping[str, Any]) -> Profile:
+    return Profile(
+        **{
+            **whole,
+            "environment": _words(whole["environment"]),
+            "stages": tuple(_stage(stage) for stage in whole["stages"]),
+            "iso": None if whole["iso"] is None else _iso(whole["iso"]),
+            **{key: tuple(whole[key]) for key in _GLOBS_OF_A_PROFILE},
+        }
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> Stage:
+    return Stage(
+        **{
+            **stage,
+            "command": tuple(str(word) for word in stage["command"]),
+            "environment": _words(stage["environment"]),
+            "yields": tuple(
+                Yield(entry["from"], entry["type"], entry["phase"]) for entry in stage["yields"]
+            ),
+            "log_files": tuple(stage["log_files"]),
+        }
+    )
+
+
+def _iso(iso: Mapping[str, Any]) -> IsoChecks:
+    rest = {key: value for key, value in iso.items() if key != "from"}
+    return IsoChecks(
+        **{**rest, "source": iso["from"], "failure_markers": tuple(iso["failure_markers"])}
+    )
+
+
+def _words(environment: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in environment.items()}
+
+
+def _as_mapping(part: Any) -> dict[str, Any]:
     return {
-        "name": name,
-        "command": _command(stage.get("command"), label, found),
-        "chdir": _chdir(stage.get("chdir", ""), label, found),
-        "environment": _environment(stage.get("environment", {}), label, found),
-        "time_limit": _positive(stage, "time_limit", label, found),
-        "retries": _retries(stage.get("retries", 0), label, found),
-        "yields": [
-            _yield(entry, label, roots, found)
-            for entry in _list(stage.get("yields", []), f"{label}: `yields`", found)
-        ],
-        "log_files": [
-            _glob(entry, f"{label}: `log_files`", roots, found)
-            for entry in _list(stage.get("log_files", []), f"{label}: `log_files`", found)
-        ],
-        "carries_id": _flag(stage.get("carries_id", False), f"{label}: `carries_id`", found),
-        **_failure(stage, label, found),
+        "from" if field.name == "source" else field.name: _as_plain(getattr(part, field.name))
+        for field in fields(part)
     }
 
 
-def _command(command: Any, label: str, found: list[str]) -> list[str]:
-    words = list(command) if _is_list(command) else []
-    if not words:
-        found.append(f"{label}: `command` is not a list of words: no shell reads it")
-    elif not all(_is_word(word) for word in words) or not str(words[0]):
-        found.append(f"{label}: `command` may have text and numbers only: quote the others")
-    return [str(word) for word in words]
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, (Yield, Stage, IsoChecks)):
+        return _as_mapping(value)
+    if isinstance(value, tuple):
+        return [_as_plain(item) for item in value]
+    return dict(value) if isinstance(value, Mapping) else value
 
 
-def _chdir(chdir: Any, label: str, found: list[str]) -> str:
-    if not isinstance(chdir, str) or ".." in chdir.split("/"):
-        found.append(f"{label}: `chdir` {chdir!r} is not a directory without '..'")
-    return str(chdir)
+def _sentence(problem: schema.Problem, profile: Mapping[str, Any]) -> str:
+    """Return a problem in words that name the stage as its author does."""
+    in_stage = _IN_STAGE.fullmatch(problem.place)
+    if not in_stage:
+        return f"`{problem.place}` {problem.text}"
+    number = int(in_stage.group(1))
+    stage = profile["stages"][number]
+    name = stage.get("name") if isinstance(stage, dict) else None
+    label = f"stage {name if isinstance(name, str) and name else number + 1}"
+    rest = in_stage.group(2)
+    return f"{label}: `{rest}` {problem.text}" if rest else f"{label} {problem.text}"
 
 
-def _environment(environment: Any, label: str, found: list[str]) -> dict[str, str]:
-    if not isinstance(environment, Mapping):
-        found.append(f"{label}: `environment` is not a mapping")
-        return {}
-    for key, value in environment.items():
-        if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
-            found.append(f"{label}: {key!r} cannot be the name of an environment variable")
-        if not _is_word(value):
-            found.append(f"{label}: environment variable {key} is {value!r}: quote it")
-    return {str(key): str(value) for key, value in environment.items()}
+# Relative to the workspace or to the inputs: what is read there is the builder's word.
+_GLOBS_OF_A_PROFILE = ("package_reports", "image_lists", "reuse", "downloads")
 
 
-def _failure(stage: Mapping[str, Any], label: str, found: list[str]) -> dict[str, Any]:
-    on_failure = stage.get("on_failure", "end")
-    missing = stage.get("missing")
-    if on_failure not in ("end", "degrade"):
-        found.append(f"{label}: `on_failure` is {on_failure!r}: write end or degrade")
-    elif on_failure == "degrade" and not (isinstance(missing, str) and missing.strip()):
-        found.append(f"{label}: `missing` must say what a build without this stage lacks")
-    elif on_failure == "end" and missing is not None:
-        found.append(f"{label}: `missing` goes with `on_failure: degrade` only")
-    return {"on_failure": on_failure, "missing": missing}
+def _beyond_schema(profile: Mapping[str, Any], roots: Sequence[str]) -> Iterator[schema.Problem]:
+    """Yield what a schema cannot say; parts that are not of the right type are passed over."""
+    for key in _GLOBS_OF_A_PROFILE:
+        yield from _globs(profile.get(key), key, ())
+    iso = profile.get("iso")
+    if isinstance(iso, dict):
+        yield from _glob(iso.get("from"), "iso.from", roots)
+    stages = profile.get("stages")
+    names: set[str] = set()
+    for number, stage in enumerate(stages if isinstance(stages, list) else ()):
+        if isinstance(stage, dict):
+            place = f"stages[{number}]"
+            yield from _stage_problems(stage, place, roots)
+            name = stage.get("name")
+            if isinstance(name, str) and name in names:
+                yield schema.Problem(f"{place}.name", "is that of another stage, too: rename one")
+            names.add(str(name))
 
 
-def _yield(entry: Any, label: str, roots: Sequence[str], found: list[str]) -> dict[str, Any]:
-    if not isinstance(entry, Mapping):
-        found.append(f"{label}: an entry of `yields` is not a mapping of from, type and phase")
-        return {}
-    where = f"{label}: `yields`"
-    _unknown(entry, {"from", "type", "phase"}, where, found)
-    kind = entry.get("type")
-    side, _, rest = kind.partition("/") if isinstance(kind, str) else (str(kind), "", "")
-    try:
-        layout.artifact_path(side, rest, entry.get("phase"))
-    except StxMirrorError as problem:
-        found.append(f"{where}: {problem}")
-    return {
-        "from": _glob(entry.get("from"), where, roots, found),
-        "type": kind,
-        "phase": entry.get("phase"),
-    }
+def _stage_problems(
+    stage: Mapping[str, Any], place: str, roots: Sequence[str]
+) -> Iterator[schema.Problem]:
+    command, chdir, yields = (stage.get(key) for key in ("command", "chdir", "yields"))
+    if isinstance(command, list) and command[:1] == [""]:
+        yield schema.Problem(f"{place}.command", "has an empty first word: name a program")
+    if isinstance(chdir, str) and ".." in chdir.split("/"):
+        yield schema.Problem(f"{place}.chdir", f"is {chdir!r}, not a directory without '..'")
+    if stage.get("on_failure", "end") == "end":
+        if isinstance(stage.get("missing"), str):
+            yield schema.Problem(f"{place}.missing", "goes with `on_failure: degrade` only")
+    elif stage["on_failure"] == "degrade" and stage.get("missing") is None:
+        yield schema.Problem(
+            f"{place}.missing", "is missing: say in words what a build without this stage lacks"
+        )
+    for number, entry in enumerate(yields if isinstance(yields, list) else ()):
+        if isinstance(entry, dict):
+            yield from _yield_problems(entry, f"{place}.yields[{number}]", roots)
+    yield from _globs(stage.get("log_files"), f"{place}.log_files", roots)
 
 
-def _glob(pattern: Any, label: str, roots: Sequence[str], found: list[str]) -> str:
-    if not isinstance(pattern, str) or not pattern or not pattern.isprintable():
-        found.append(f"{label}: {pattern!r} is not a glob")
-        return ""
+def _yield_problems(
+    entry: Mapping[str, Any], place: str, roots: Sequence[str]
+) -> Iterator[schema.Problem]:
+    yield from _glob(entry.get("from"), f"{place}.from", roots)
+    kind, phase = entry.get("type"), entry.get("phase")
+    if isinstance(kind, str) and (phase is None or isinstance(phase, str)):
+        side, _, rest = kind.partition("/")
+        try:
+            layout.artifact_path(side, rest, phase)
+        except StxMirrorError as problem:
+            yield schema.Problem(f"{place}.type", f"does not fit: {problem}")
+
+
+def _globs(patterns: Any, place: str, roots: Sequence[str]) -> Iterator[schema.Problem]:
+    for number, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+        yield from _glob(pattern, f"{place}[{number}]", roots)
+
+
+def _glob(pattern: Any, place: str, roots: Sequence[str]) -> Iterator[schema.Problem]:
+    if not isinstance(pattern, str) or not pattern:
+        return
     parts = pattern.split("/")
-    if ".." in parts:
-        found.append(f"{label}: {pattern!r} leaves the workspace: take the '..' out")
+    if not pattern.isprintable():
+        yield schema.Problem(place, f"is {pattern!r}, not a glob")
+    elif ".." in parts:
+        yield schema.Problem(place, f"{pattern!r} leaves the workspace: take the '..' out")
     elif pattern.startswith("~"):
-        found.append(f"{label}: {pattern!r} begins with '~', which nobody expands")
+        yield schema.Problem(place, f"{pattern!r} begins with '~', which nobody expands")
     elif parts[0] == "" and not any(_is_under(pattern, root) for root in roots):
         allowed = ", ".join(roots) or "none is"
-        found.append(
-            f"{label}: {pattern!r} is absolute and under no directory that is allowed ({allowed}): "
-            "name it relative to the workspace"
+        yield schema.Problem(
+            place,
+            f"{pattern!r} is absolute and under no directory that is allowed ({allowed}): "
+            "name it relative to the workspace",
         )
-    return pattern
 
 
 def _is_under(pattern: str, root: str) -> bool:
     base = root.rstrip("/")
     return base.startswith("/") and pattern.startswith(f"{base}/")
-
-
-def _iso(iso: Any, roots: Sequence[str], found: list[str]) -> dict[str, Any] | None:
-    if iso is None:
-        return None
-    if not isinstance(iso, Mapping):
-        found.append("`iso` is not a mapping")
-        return None
-    _unknown(iso, _ISO_KEYS, "`iso`", found)
-    markers = iso.get("markers")
-    if not isinstance(markers, Mapping) or set(markers) != set(_MARKERS):
-        found.append(f"`iso`: `markers` needs exactly {', '.join(_MARKERS)}")
-        markers = {}
-    elif not all(isinstance(text, str) and text for text in markers.values()):
-        found.append("`iso`: a marker is empty or not text")
-    failures = _list(iso.get("failure_markers", []), "`iso`: `failure_markers`", found)
-    if not all(isinstance(text, str) and text for text in failures):
-        # An empty one would be in every line.
-        found.append("`iso`: one of `failure_markers` is empty or not text")
-    return {
-        "from": _glob(iso.get("from"), "`iso`", roots, found),
-        "memory_mb": _positive(iso, "memory_mb", "`iso`", found),
-        "disk_gb": _positive(iso, "disk_gb", "`iso`", found),
-        "markers": {str(key): str(text) for key, text in markers.items()},
-        "failure_markers": [str(text) for text in failures],
-        "time_limit": _positive(iso, "time_limit", "`iso`", found),
-    }
-
-
-def _files(profile: Mapping[str, Any], key: str, found: list[str]) -> list[str]:
-    names = _list(profile.get(key, []), f"`{key}`", found)
-    return [_glob(name, f"`{key}`", (), found) for name in names]
-
-
-def _positive(mapping: Mapping[str, Any], key: str, label: str, found: list[str]) -> int:
-    value = mapping.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        found.append(f"{label}: `{key}` is {value!r}, not a whole number above 0")
-        return 1
-    return int(value)
-
-
-def _retries(value: Any, label: str, found: list[str]) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _RETRIES_MAX:
-        found.append(f"{label}: `retries` is {value!r}, not a number from 0 to {_RETRIES_MAX}")
-        return 0
-    return int(value)
-
-
-def _flag(value: Any, label: str, found: list[str]) -> bool:
-    if not isinstance(value, bool):
-        found.append(f"{label} is {value!r}, not true or false")
-    return value is True
-
-
-def _list(value: Any, label: str, found: list[str]) -> list[Any]:
-    if not _is_list(value):
-        found.append(f"{label} is not a list")
-        return []
-    return list(value)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-
-
-def _is_word(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, (int, float)) or (isinstance(value, str) and "\0" not in value)
-
-
-def _unknown(mapping: Mapping[str, Any], known: set[str], label: str, found: list[str]) -> None:
-    for key in mapping:
-        if key not in known:
-            found.append(f"{label}: `{key}` is not known (known: {', '.join(sorted(known))})")

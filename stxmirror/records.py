@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Optional, TypedDict, cast
 
 from stxmirror import schema
 from stxmirror.errors import StxMirrorError
@@ -21,6 +21,108 @@ EXCERPT_LINES = 30
 _EXCERPT_LINE_MAX = 1000
 # Results after which the build goes on.
 PASSING = frozenset({"ok", "skipped", "degraded"})
+
+
+class Manifest(TypedDict):
+    """What the sources came from; ``revision`` is null until they were fetched."""
+
+    url: str
+    file: str
+    branch: str
+    revision: str | None
+
+
+class StageRun(TypedDict):
+    """What one stage did. Lengths of time are seconds, sizes bytes."""
+
+    name: str
+    command: list[str]
+    result: str
+    started: str | None
+    finished: str | None
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    exit_code: int | None
+    attempts: int
+    log: str | None
+
+
+class Commit(TypedDict):
+    """One commit of a change."""
+
+    sha: str
+    subject: str
+
+
+# By a call, because one of its keys is a keyword.
+Change = TypedDict(
+    "Change",
+    {"path": str, "from": Optional[str], "to": Optional[str], "commits": list[Commit]},
+)
+
+
+class Verdict(TypedDict, total=False):
+    """How one check of the ISO ended."""
+
+    result: str
+    seconds: float
+    detail: str
+    attempts: int
+
+
+class Total(TypedDict):
+    """Number and size of the artifacts of one type and phase."""
+
+    files: int
+    bytes: int
+
+
+class Iso(TypedDict):
+    """The ISO of a build: its path in the tree, bytes, and digest."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Packages(TypedDict):
+    """How many source packages were built, and how many taken over from an earlier build."""
+
+    built: int
+    reused: int
+
+
+class BuildRecord(TypedDict):
+    """``build.json``; ``schemas/build-1.schema.json`` says what each key means."""
+
+    schema: int
+    id: str
+    stream: str
+    ref: str
+    identifier: str
+    distro: str
+    layer: str | None
+    profile: str
+    manifest: Manifest
+    reason: str
+    trigger: str
+    parent: str | None
+    from_stage: str | None
+    started: str
+    finished: str | None
+    result: str
+    missing: list[str]
+    failed_stage: str | None
+    excerpt: list[str]
+    stages: list[StageRun]
+    artifacts: dict[str, Total]
+    iso: Iso | None
+    images: list[str]
+    sanity: dict[str, Verdict]
+    changes: list[Change]
+    previous_good: str | None
+    packages: Packages
 
 
 def new_record(
@@ -36,7 +138,7 @@ def new_record(
     parent: str | None = None,
     from_stage: str | None = None,
     previous_good: str | None = None,
-) -> dict[str, Any]:
+) -> BuildRecord:
     """Return the record of a build that has just begun; its result is ``fail``.
 
     ``manifest`` has ``url``, ``file`` and ``branch``, and ``revision`` once it is known.
@@ -51,12 +153,12 @@ def new_record(
         "distro": parts.distro,
         "layer": parts.layer,
         "profile": profile,
-        "manifest": {"revision": None, **manifest},
+        "manifest": cast(Manifest, {"revision": None, **manifest}),
         "reason": reason,
         "trigger": trigger,
         "parent": parent,
         "from_stage": from_stage,
-        "started": format_time(started),
+        "started": str(format_time(started)),
         "finished": None,
         "result": "fail",
         "missing": [],
@@ -73,15 +175,14 @@ def new_record(
     }
 
 
-def add_stage(
-    record: Mapping[str, Any], stage: Mapping[str, Any], missing: str | None = None
-) -> dict[str, Any]:
+def add_stage(record: BuildRecord, stage: StageRun, missing: str | None = None) -> BuildRecord:
     """Return the record with one more stage.
 
     ``missing`` names what the build lacks if the stage is ``degraded``. A stage that failed or ran
     out of time becomes the record's ``failed_stage``.
     """
-    grown = {**record, "stages": [*record["stages"], dict(stage)]}
+    grown = record.copy()
+    grown["stages"] = [*record["stages"], stage]
     if stage["result"] == "degraded":
         grown["missing"] = [*record["missing"], missing or f"what stage {stage['name']} yields"]
     elif stage["result"] not in PASSING and record["failed_stage"] is None:
@@ -90,28 +191,75 @@ def add_stage(
 
 
 def close(
-    record: Mapping[str, Any],
+    record: BuildRecord,
     *,
     result: str,
     finished: datetime,
     failed_stage: str | None = None,
     excerpt: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> BuildRecord:
     """Return the finished record, checked.
 
     ``failed_stage`` is for a failure outside the stages (``sync``, ``sanity``); of a long
-    ``excerpt`` the last lines count, because that is where a log says what went wrong.
+    ``excerpt`` the last lines count, because that is where a log says what went wrong. A clock that
+    was set back during the build does not make it end before it began.
+
+    A failure is always closed, whatever the record holds: what is not valid of the parts that
+    describe the build is left out, and the excerpt says so. A success that is not valid is refused.
     """
-    closed = {**record, "result": result, "finished": format_time(finished)}
+    closed = record.copy()
+    closed["result"] = result
+    closed["finished"] = format_time(max(finished, parse_time(record["started"])))
     if failed_stage is not None:
         closed["failed_stage"] = failed_stage
     if excerpt:
-        closed["excerpt"] = [line[:_EXCERPT_LINE_MAX] for line in excerpt[-EXCERPT_LINES:]]
+        closed["excerpt"] = [clean_line(line) for line in excerpt[-EXCERPT_LINES:]]
+    if result == "fail":
+        closed = _without_invalid_parts(closed)
     return check(closed)
 
 
-def check(record: Mapping[str, Any], *, finished: bool = True) -> dict[str, Any]:
-    """Return the record as a plain mapping, or raise one error that names every problem.
+def clean_line(line: str) -> str:
+    """Return a line of a log as a record may hold it: printable, and not too long."""
+    shown = "".join(c if c.isprintable() else " " for c in line)
+    return shown[:_EXCERPT_LINE_MAX]
+
+
+def _without_invalid_parts(record: BuildRecord) -> BuildRecord:
+    """Return the record of a failure with what its schema does not allow replaced by nothing."""
+    # What tools and sources wrote; everything else this project made itself.
+    empty: dict[str, Any] = {
+        **{"changes": [], "images": [], "sanity": {}, "artifacts": {}, "iso": None, "missing": []},
+        **{"packages": {"built": 0, "reused": 0}, "stages": [], "excerpt": []},
+    }
+    kept: dict[str, Any] = dict(record)
+    lost = []
+    rules = schema.load(SCHEMA_NAME)
+    for key, nothing in empty.items():
+        if schema.problems({**_VALID, key: kept.get(key)}, rules):
+            kept[key] = nothing
+            lost.append(key)
+    if lost:
+        words = f"(what the record had as {', '.join(sorted(lost))} was not valid and is left out)"
+        kept["excerpt"] = [*kept["excerpt"], words][-EXCERPT_LINES:]
+    return cast(BuildRecord, kept)
+
+
+# A record that the schema allows, in which one key at a time is replaced to judge it alone.
+_VALID: dict[str, Any] = {
+    **{"schema": 1, "id": "master/sample/20261101T020000Z", "stream": "s", "ref": "master"},
+    **{"identifier": "master", "distro": "sample", "layer": None, "profile": "sample"},
+    "manifest": {"url": "u", "file": "f", "branch": "b", "revision": None},
+    **{"reason": "r", "trigger": "person", "parent": None, "from_stage": None},
+    **{"started": "2026-11-01T02:00:00Z", "finished": None, "result": "fail", "missing": []},
+    **{"failed_stage": None, "excerpt": [], "stages": [], "artifacts": {}, "iso": None},
+    **{"images": [], "sanity": {}, "changes": [], "previous_good": None},
+    "packages": {"built": 0, "reused": 0},
+}
+
+
+def check(record: Mapping[str, Any], *, finished: bool = True) -> BuildRecord:
+    """Return the record, or raise one error that names every problem.
 
     With ``finished`` the record must be that of a build that has ended.
     """
@@ -122,7 +270,7 @@ def check(record: Mapping[str, Any], *, finished: bool = True) -> dict[str, Any]
         found = _contradictions(record, finished)
     if found:
         raise StxMirrorError(f"build.json of {record.get('id', '?')!r}: {'; '.join(found)}")
-    return dict(record)
+    return cast(BuildRecord, dict(record))
 
 
 def _contradictions(record: Mapping[str, Any], finished: bool) -> list[str]:
@@ -153,14 +301,3 @@ def _contradictions(record: Mapping[str, Any], finished: bool) -> list[str]:
                 f"it is a success with a failed stage ({record['failed_stage'] or bad[0]})"
             )
     return found
-
-
-def expected_seconds(record: Mapping[str, Any] | None) -> dict[str, float]:
-    """Return how long each stage of a (good) build took, for the progress of the next one."""
-    if record is None:
-        return {}
-    return {
-        stage["name"]: float(stage["seconds"])
-        for stage in record["stages"]
-        if stage["result"] == "ok"
-    }

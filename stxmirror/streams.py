@@ -6,21 +6,22 @@ before anything is built, and two streams can never write into one directory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from stxmirror import layout
+from stxmirror import images, layout, schema
 from stxmirror.errors import StxMirrorError
-from stxmirror.retention import check_keep
-from stxmirror.stream_entries import OPTIONAL, REQUIRED, entry_problems
-
-DEFAULT_TIME_LIMIT = 21600
+from stxmirror.stream_entries import SCHEMA_NAME, entry_problems, given
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One checked entry of the inventory's ``streams``; times are seconds."""
+    """One entry of the inventory's ``streams``, made by :func:`check_streams` alone.
+
+    Times are seconds. The keys, their defaults and what they mean are those of
+    ``schemas/stream-1.schema.json``.
+    """
 
     name: str
     match: str
@@ -30,13 +31,13 @@ class Stream:
     retention: Mapping[str, Any]
     audience: str
     description: str
-    identifier: str | None = None
-    layer: str | None = None
-    schedule: str | None = None
-    image_tag: str | None = None
-    legacy_alias: str | None = None
-    time_limit: int = DEFAULT_TIME_LIMIT
-    retired: bool = False
+    identifier: str | None
+    layer: str | None
+    schedule: str | None
+    image_tag: str | None
+    legacy_alias: str | None
+    time_limit: int
+    retired: bool
 
     @property
     def is_pattern(self) -> bool:
@@ -54,11 +55,7 @@ class Stream:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the stream as plain values, every default filled in."""
-        return {
-            **{key: getattr(self, key) for key in (*REQUIRED, *OPTIONAL)},
-            "manifest": dict(self.manifest),
-            "retention": dict(self.retention),
-        }
+        return asdict(self)
 
 
 def check_streams(entries: Sequence[Mapping[str, Any]]) -> list[Stream]:
@@ -73,25 +70,17 @@ def check_streams(entries: Sequence[Mapping[str, Any]]) -> list[Stream]:
                 f"stream {number} is not a mapping: write its keys, beginning with name and match"
             )
             continue
-        label = f"stream {entry.get('name') or number}"
-        found = entry_problems(entry)
-        problems.extend(f"{label}: {problem}" for problem in found)
+        said = given(entry)
+        found = entry_problems(said)
+        problems.extend(f"stream {said.get('name', number)}: {problem}" for problem in found)
         if not found:
-            streams.append(_stream(entry))
+            streams.append(Stream(**schema.completed(said, schema.load(SCHEMA_NAME))))
     problems.extend(_conflicts(streams))
     if problems:
         raise StxMirrorError(
             f"the streams have {_count(len(problems), 'problem')}: {'; '.join(problems)}"
         )
     return streams
-
-
-def _stream(entry: Mapping[str, Any]) -> Stream:
-    given = {key: entry[key] for key in (*REQUIRED, *OPTIONAL) if entry.get(key) is not None}
-    manifest = {str(key): str(value) for key, value in entry["manifest"].items()}
-    return Stream(
-        **{**given, "manifest": manifest, "retention": check_keep(entry["retention"])},
-    )
 
 
 def _conflicts(streams: Sequence[Stream]) -> list[str]:
@@ -138,7 +127,7 @@ def _narrower(one: Stream, other: Stream) -> Stream:
     return other if one.is_pattern else one
 
 
-def _share(one: Stream, other: Stream, place_of: Any) -> bool:
+def _share(one: Stream, other: Stream, place_of: Callable[[Stream], str]) -> bool:
     """Whether some ref of one stream gets the same place as another ref of the other.
 
     A ref that both could match belongs to one of them alone (see :func:`stream_for`), and refs
@@ -175,6 +164,24 @@ def stream_for(streams: Sequence[Stream], ref: str) -> Stream:
         f"no stream builds {ref!r}: name a ref of one of the known streams ({known}), "
         "or add a stream for it to the inventory"
     )
+
+
+def facts_for(entries: Sequence[Mapping[str, Any]], ref: str) -> dict[str, Any]:
+    """Return the stream of the inventory that builds a ref, and all that follows from the ref.
+
+    Beside the stream's own keys: ``ref``, ``identifier`` and ``directory`` (on the mirror),
+    ``project`` (the name of its directories on the build host), ``image_prefix`` (of image tags).
+    """
+    stream = stream_for(check_streams(entries), ref)
+    return {
+        **stream.as_dict(),
+        "manifest": {"branch": ref, **stream.manifest},
+        "ref": ref,
+        "identifier": identifier_for(stream, ref),
+        "directory": directory_for(stream, ref),
+        "project": layout.project_name(ref),
+        "image_prefix": images.tag_prefix(ref, stream.image_tag),
+    }
 
 
 def _fits(stream: Stream, ref: str) -> bool:

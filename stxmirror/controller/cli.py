@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import NoReturn
 
-from stxmirror import __version__, streams
-from stxmirror.controller import client, show, state
+from stxmirror import __version__, parts, streams
+from stxmirror.controller import client, remotes, show
 from stxmirror.controller.inventory import load_streams, stage_names
-from stxmirror.controller.paths import Paths, project_directory
+from stxmirror.controller.play import play
 from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
-
-# Where a build can be resumed besides the stages of its profile.
-AFTER_STAGES = "sanity"
+from stxmirror.state.builds import read_record
+from stxmirror.state.files import read_json
+from stxmirror.state.paths import Paths
 
 EPILOG = """\
 exit status: 0 done (also: nothing new to build), 1 the build failed or was not published, 2 bad
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="STAGE",
         dest="from_stage",
         default="",
-        help=f"with --resume: the stage to begin at, or {AFTER_STAGES}",
+        help=f"with --resume: the stage to begin at, or {parts.AFTER_STAGES}",
     )
 
     publish = verbs.add_parser("publish", help="publish a build of this host that is not yet")
@@ -126,6 +126,9 @@ def _build(paths: Paths, given: argparse.Namespace) -> int:
         )
     if given.resume:
         _check_stage(stream.profile, given.from_stage)
+    elif given.trigger == "person":
+        # Before anything is opened: a typing error is no build that failed.
+        remotes.check_exists(stream.manifest, ref)
     request = Request.make(
         _now(),
         verb="build",
@@ -141,7 +144,7 @@ def _build(paths: Paths, given: argparse.Namespace) -> int:
 
 
 def _resumed_ref(paths: Paths, given: argparse.Namespace) -> str:
-    record = state.read_record(paths, given.resume)
+    record = read_record(paths, given.resume)
     if given.ref is not None and given.ref != record["ref"]:
         raise StxMirrorError(f"{given.resume} is a build of {record['ref']}, not of {given.ref}")
     if not given.from_stage:
@@ -154,7 +157,7 @@ def _resumed_ref(paths: Paths, given: argparse.Namespace) -> str:
 
 
 def _check_stage(profile: str, stage: str) -> None:
-    names = [*stage_names(profile), AFTER_STAGES]
+    names = parts.resumable(stage_names(profile))
     if stage not in names:
         raise StxMirrorError(
             f"profile {profile} has no stage {stage!r}: resume from one of {', '.join(names)}"
@@ -162,7 +165,7 @@ def _check_stage(profile: str, stage: str) -> None:
 
 
 def _publish(paths: Paths, given: argparse.Namespace) -> int:
-    record = state.read_record(paths, given.id)
+    record = read_record(paths, given.id)
     stream = streams.stream_for(load_streams(paths), record["ref"])
     directory = streams.directory_for(stream, record["ref"])
     request = Request.make(
@@ -183,7 +186,7 @@ def _status(paths: Paths, given: argparse.Namespace) -> int:
 def _follow(paths: Paths, given: argparse.Namespace) -> int:
     directory = _directory(paths, given.ref)
     project = project_name(given.ref)
-    running = state.read_json(paths.running(project))
+    running = read_json(paths.running(project))
     if running is None:
         print(f"nothing runs for {given.ref}; see `stx-mirror status {given.ref}`")
         return 0
@@ -206,10 +209,8 @@ def _stop(paths: Paths, given: argparse.Namespace) -> int:
 
 def _prune(paths: Paths, given: argparse.Namespace) -> int:
     load_streams(paths)
-    words = ["--check"] if given.check else []
-    if given.allow_more:
-        words += ["-e", '{"prune_allow_more": true}']
-    client.exec_playbook(project_directory(), "playbooks/prune.yml", words)
+    variables = {"prune_allow_more": True} if given.allow_more else {}
+    return play(paths, "prune", variables, check=given.check)
 
 
 def _directory(paths: Paths, ref: str) -> str:

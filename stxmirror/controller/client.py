@@ -7,15 +7,16 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from stxmirror.controller import state, verdict
-from stxmirror.controller.paths import ACCOUNT, Paths
+from stxmirror.controller import verdict
 from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
+from stxmirror.state import status
+from stxmirror.state.files import read_json
+from stxmirror.state.paths import ORCHESTRATOR, Paths
 
 # BSD's "temporary failure, try again": the stream is being built already.
 EXIT_BUSY = 75
@@ -33,7 +34,7 @@ def become_orchestrator() -> None:
     if os.geteuid() == account.pw_uid:
         return
     if os.geteuid() != 0:
-        raise StxMirrorError(f"run this as {ACCOUNT} or as root: sudo stx-mirror ...")
+        raise StxMirrorError(f"run this as {ORCHESTRATOR} or as root: sudo stx-mirror ...")
     os.initgroups(account.pw_name, account.pw_gid)
     os.setgid(account.pw_gid)
     os.setuid(account.pw_uid)
@@ -44,10 +45,10 @@ def become_orchestrator() -> None:
 
 def _account() -> pwd.struct_passwd:
     try:
-        return pwd.getpwnam(ACCOUNT)
+        return pwd.getpwnam(ORCHESTRATOR)
     except KeyError as error:
         raise StxMirrorError(
-            f"this host has no account {ACCOUNT}: run playbooks/provision.yml for it first"
+            f"this host has no account {ORCHESTRATOR}: run playbooks/provision.yml for it first"
         ) from error
 
 
@@ -68,7 +69,7 @@ def start(paths: Paths, request: Request, directory: str, time_limit: int) -> No
 
 def busy_message(paths: Paths, ref: str) -> str:
     """Say that a stream is being built: since when, how far, and what to do about it."""
-    running = state.read_json(paths.running(project_name(ref)))
+    running = read_json(paths.running(project_name(ref)))
     if running is None:
         return f"{ref} is just starting or ending: try again in a minute"
     words = f"{ref} is being built since {running['started']}"
@@ -164,20 +165,11 @@ def run(paths: Paths, request: Request, directory: str, time_limit: int) -> int:
 
 def outcome(paths: Paths, project: str, request: Request) -> int:
     """Return the exit code of a run that has ended."""
-    status = state.read_json(paths.status(project)) or {}
-    attempt = status.get("last_attempt") or {}
-    if attempt.get("request") == request.token:
+    attempt = status.read(paths, request.ref, project).last_attempt
+    if attempt and attempt.request == request.token:
         return verdict.exit_code(attempt, request.verb)
     sys.stderr.write(
         "stx-mirror: the run ended without a verdict; "
         "`journalctl -u 'stx-build@*' -n 50` may say why\n"
     )
     return 1
-
-
-def exec_playbook(project: Path, playbook: str, arguments: Sequence[str]) -> None:
-    """Become ansible-playbook, for what needs no lock; does not return."""
-    program = Path(sys.prefix) / "bin" / "ansible-playbook"
-    os.chdir(project)
-    os.environ.setdefault("LANG", "C.UTF-8")
-    os.execv(program, [str(program), playbook, *arguments])  # noqa: S606 - no shell on purpose

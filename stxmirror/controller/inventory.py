@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from stxmirror.controller.paths import Paths, project_directory
+from stxmirror.controller.project import project_directory
 from stxmirror.errors import StxMirrorError
+from stxmirror.state.paths import Paths
 from stxmirror.streams import Stream, check_streams
 
 

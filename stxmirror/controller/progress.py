@@ -1,28 +1,14 @@
-"""Ansible's events, turned into what a person wants to know: which part, since when, how long yet.
+"""What a build reports, turned into what a person wants to know: which part, since when, how long.
 
 No input or output here: the caller feeds events and the time, and gets lines back.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# The roles of playbooks/build.yml and publish.yml, by the word that a person sees. The stages of a
-# profile come in between, under their own names.
-PART_OF_ROLE = {
-    "build_session": "open",
-    "source_sync": "sync",
-    "iso_sanity": "sanity",
-    "collect": "collect",
-    "publish": "publish",
-    "report": "report",
-}
-STAGES_ROLE = "build_stages"
-# The name of the one task of that role that runs a stage.
-STAGE_TASK = re.compile(r"Run stage (\S+)$")
 # Below this a part is over before anybody wonders.
 ANNOUNCE_SECONDS = 5.0
 # A part that has just begun needs no word that it still runs.
@@ -51,7 +37,6 @@ class Progress:
     part: str | None = None
     # Of the part that runs; of the run itself before there is one.
     part_began: float = 0.0
-    part_failed: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     build_id: str | None = None
     first_error: str | None = None
@@ -61,20 +46,24 @@ class Progress:
         self.part_began = self.began
 
     def event(self, event: Mapping[str, Any], now: float) -> list[str]:
-        """Take in one event of ansible-runner; return what there is to say about it."""
+        """Take in an event of a build (:mod:`stxmirror.state.events`); return what to say."""
+        kind = event["event"]
+        if kind == "begin":
+            return [*self.finish_part(now), *self._start_part(str(event["part"]), now)]
+        if kind == "end":
+            if event["part"] != self.part:
+                return []
+            return self.finish_part(now, str(event["result"]))
+        if kind == "build":
+            self.build_id = str(event["id"])
+            return [f"{self._stamp(now)} build {self.build_id}"]
+        return [f"{self._stamp(now)} {event['text']}"]
+
+    def task_failed(self, event: Mapping[str, Any]) -> None:
+        """Take in ansible-runner's event of a failed task: why, should no part have said it."""
         data = event.get("event_data") or {}
-        kind = event.get("event")
-        if kind == "playbook_on_task_start":
-            part = self._part_of(data)
-            if part is not None and part != self.part:
-                return [*self.finish_part(now), *self._start_part(part, now)]
-        elif kind == "runner_on_ok":
-            return self._note_result(data.get("res") or {}, now)
-        elif kind in ("runner_on_failed", "runner_on_unreachable"):
-            self._note_failure(data)
-        elif kind == "runner_on_skipped" and self.part == self._part_of(data):
-            self._skip_stage(data)
-        return []
+        if not data.get("ignore_errors") and self.first_error is None:
+            self.first_error = failure_text(data.get("res") or {})
 
     def tick(self, now: float) -> list[str]:
         """Return a line about a part that goes on for long."""
@@ -100,61 +89,26 @@ class Progress:
             rest += max(0.0, self.expected.get(self.part, 0.0) - (now - self.part_began))
         return rest
 
-    def finish_part(self, now: float) -> list[str]:
+    def finish_part(self, now: float, result: str = "ok") -> list[str]:
         """Close the part that runs, if any."""
         if self.part is None:
             return []
         took = now - self.part_began
         self.seconds[self.part] = self.seconds.get(self.part, 0.0) + took
         known = self.expected.get(self.part)
-        line = f"{self._stamp(now)} {self.part:<12} {self.part_failed or 'ok':<8} {clock(took)}"
+        line = f"{self._stamp(now)} {self.part:<12} {result:<8} {clock(took)}"
         if known is not None:
             line += f" (last time {clock(known)})"
-        self.part = self.part_failed = None
+        self.part = None
         return [line]
 
     def _start_part(self, part: str, now: float) -> list[str]:
-        self.part, self.part_began, self.part_failed = part, now, None
+        self.part, self.part_began = part, now
         known = self.expected.get(part)
         if known is not None and known < ANNOUNCE_SECONDS:
             return []
         expected = f" (last time {clock(known)})" if known is not None else ""
         return [f"{self._stamp(now)} {part:<12} started{expected}"]
-
-    def _part_of(self, data: Mapping[str, Any]) -> str | None:
-        role = data.get("role")
-        if role == STAGES_ROLE:
-            stage = STAGE_TASK.search(str(data.get("task") or ""))
-            return stage.group(1) if stage else None
-        part = PART_OF_ROLE.get(role) if isinstance(role, str) else None
-        # The session also closes the record at the end; that is no part of its own.
-        if part == "open" and (self.part is not None or self.seconds):
-            return None
-        return part
-
-    def _note_result(self, result: Mapping[str, Any], now: float) -> list[str]:
-        facts = result.get("ansible_facts")
-        found = facts.get("build_session_id") if isinstance(facts, Mapping) else None
-        if found and found != self.build_id:
-            self.build_id = str(found)
-            return [f"{self._stamp(now)} build {self.build_id}"]
-        # A stage that failed does not fail its task: what that means, the profile says.
-        if result.get("result") in ("failed", "timeout") and "exit_code" in result:
-            self.part_failed = str(result["result"])
-        return []
-
-    def _skip_stage(self, data: Mapping[str, Any]) -> None:
-        if data.get("role") == STAGES_ROLE:
-            self.part_failed = "skipped"
-
-    def _note_failure(self, data: Mapping[str, Any]) -> None:
-        if data.get("ignore_errors"):
-            return
-        # A task outside the roles only repeats what one of them has found.
-        if data.get("role"):
-            self.part_failed = "failed"
-        if self.first_error is None:
-            self.first_error = failure_text(data.get("res") or {})
 
     def _stamp(self, now: float) -> str:
         return f"[{clock(now - self.began):>7}]"

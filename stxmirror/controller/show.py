@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from stxmirror import streams
-from stxmirror.controller import state
-from stxmirror.controller.paths import Paths
 from stxmirror.controller.progress import clock
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
+from stxmirror.state import status
+from stxmirror.state.files import read_json
+from stxmirror.state.paths import Paths
+from stxmirror.state.status import Attempt
 from stxmirror.streams import Stream
 from stxmirror.times import parse_time
 
@@ -20,7 +22,7 @@ def known_refs(paths: Paths, all_streams: Sequence[Stream]) -> list[str]:
     """Return the refs with a stream of their own, and those that were built under a pattern."""
     refs = [stream.match for stream in all_streams if not stream.is_pattern]
     for file in sorted((paths.state / "status").glob("*.json")):
-        ref = (state.read_json(file) or {}).get("ref")
+        ref = (read_json(file) or {}).get("ref")
         if isinstance(ref, str) and ref not in refs:
             refs.append(ref)
     return refs
@@ -37,12 +39,12 @@ def status_lines(
             lines.append(f"{ref}  ({streams.directory_for(stream, ref)})")
         except StxMirrorError:
             lines.append(f"{ref}  (no stream builds it any more)")
-        status = state.read_json(paths.status(project_name(ref))) or {}
-        lines += _running(state.read_json(paths.running(project_name(ref))), now)
-        lines += _last(status.get("last_attempt"), now)
-        good = status.get("last_success")
-        if good:
-            lines.append(f"  last good  {good['id']}, {_ago(good['finished'], now)}")
+        known = status.read(paths, ref, project_name(ref))
+        lines += _running(read_json(paths.running(project_name(ref))), now)
+        lines += _last(known.last_attempt, now)
+        if known.last_success and known.last_success_finished:
+            ago = _ago(known.last_success_finished, now)
+            lines.append(f"  last good  {known.last_success}, {ago}")
         else:
             lines.append("  last good  none yet")
     return lines
@@ -62,18 +64,18 @@ def _running(running: dict[str, Any] | None, now: datetime) -> list[str]:
     return [line, f"             started {running['started']}: {running['reason']}"]
 
 
-def _last(attempt: dict[str, Any] | None, now: datetime) -> list[str]:
+def _last(attempt: Attempt | None, now: datetime) -> list[str]:
     if attempt is None:
         return ["  last run   none yet"]
-    line = f"  last run   {attempt['result']}, {_ago(attempt['finished'], now)}"
-    if attempt["id"]:
-        line += f": {attempt['id']}"
-    if attempt["id"] and not attempt["published"] and attempt["result"] != "nothing-new":
+    line = f"  last run   {attempt.result}, {_ago(attempt.finished, now)}"
+    if attempt.id:
+        line += f": {attempt.id}"
+    if attempt.id and not attempt.published and attempt.result != "nothing-new":
         line += " (not published)"
     lines = [line]
-    if attempt["why"]:
-        where = f"{attempt['failed_stage']}: " if attempt["failed_stage"] else ""
-        lines.append(f"             {where}{attempt['why']}")
+    if attempt.why:
+        where = f"{attempt.failed_stage}: " if attempt.failed_stage else ""
+        lines.append(f"             {where}{attempt.why}")
     return lines
 
 

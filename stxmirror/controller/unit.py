@@ -14,19 +14,26 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from stxmirror import streams
-from stxmirror.controller import state
 from stxmirror.controller.inventory import load_streams
-from stxmirror.controller.paths import Paths, project_directory
 from stxmirror.controller.progress import Progress
+from stxmirror.controller.project import project_directory
 from stxmirror.controller.request import Request
 from stxmirror.controller.verdict import ended_because, exit_code, failed_attempt, summary
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
+from stxmirror.state import status
+from stxmirror.state.builds import close_unfinished
+from stxmirror.state.events import Events
+from stxmirror.state.files import read_json, write_json
+from stxmirror.state.paths import Paths
+from stxmirror.state.status import Attempt
 from stxmirror.times import format_time
 
 # How many runs' artifacts and console logs are kept of each branch.
 KEPT_RUNS = 20
 TICK_SECONDS = 60.0
+# How often what the modules report is looked at.
+LOOK_SECONDS = 0.25
 
 
 def now() -> datetime:
@@ -51,11 +58,11 @@ class Run:
         self.time_limit = stream.time_limit
         self.progress = Progress(
             began=time.monotonic(),
-            expected=(state.read_json(paths.timings(self.project)) or {})
+            expected=(read_json(paths.timings(self.project)) or {})
             if request.verb == "build"
             else {},
         )
-        self.lock = threading.Lock()
+        self.events = Events(paths.events(self.project))
 
     def execute(self) -> int:
         """Run the playbook to its end; return the exit code of the unit."""
@@ -63,45 +70,54 @@ class Run:
             say([f"build {build_id} of an earlier run had no verdict: closed as failed"])
         self.announce()
         over = threading.Event()
-        ticker = threading.Thread(target=self.tick_until, args=(over,), daemon=True)
-        ticker.start()
+        watcher = threading.Thread(target=self.watch_until, args=(over,), daemon=True)
+        watcher.start()
         try:
             outcome = run_playbook(self)
         finally:
             over.set()
-            ticker.join()
+            watcher.join()
+        self.look()
         last_part = self.progress.part
         say(self.progress.finish_part(time.monotonic()))
         return self.conclude(outcome, last_part)
 
     def close_leftovers(self, why: str) -> list[str]:
         """Close records without a verdict; the part that ran then is in running.json."""
-        left = state.read_json(self.paths.running(self.project)) or {}
-        return state.close_unfinished(
-            self.paths, self.directory, why=why, stage=left.get("part"), now=now()
+        left = read_json(self.paths.running(self.project)) or {}
+        return close_unfinished(
+            self.paths, self.directory, why=why, part=left.get("part"), now=now()
         )
 
     def event(self, event: dict[str, Any]) -> bool:
         """Take in one event of ansible-runner, which keeps it if this says so."""
-        with self.lock:
-            before = (self.progress.part, self.progress.build_id)
-            say(self.progress.event(event, time.monotonic()))
-            if before != (self.progress.part, self.progress.build_id):
-                self.announce()
+        if event.get("event") in ("runner_on_failed", "runner_on_unreachable"):
+            self.progress.task_failed(event)
         return True
 
-    def tick_until(self, over: threading.Event) -> None:
-        """Say every minute that a long part still runs."""
-        while not over.wait(TICK_SECONDS):
-            with self.lock:
-                say(self.progress.tick(time.monotonic()))
+    def watch_until(self, over: threading.Event) -> None:
+        """Say what the build reports, and every minute that a long part still runs."""
+        last = time.monotonic()
+        while not over.wait(LOOK_SECONDS):
+            self.look()
+            if time.monotonic() - last >= TICK_SECONDS:
+                last = time.monotonic()
+                say(self.progress.tick(last))
+
+    def look(self) -> None:
+        """Take in what was reported since the last look."""
+        new = self.events.new()
+        for event in new:
+            say(self.progress.event(event, time.monotonic()))
+        if new:
+            self.announce()
 
     def announce(self) -> None:
         """Write what is running, for ``stx-mirror status``."""
         moment = time.monotonic()
         left = self.progress.remaining(moment)
         known = self.progress.expected.get(self.progress.part or "")
-        state.write_json(
+        write_json(
             self.paths.running(self.project),
             {
                 "request": self.request.token,
@@ -128,26 +144,25 @@ class Run:
             )
             self.close_leftovers(why)
             attempt = failed_attempt(self.request, self.progress.build_id, why, last_part, now())
-            state.set_last_attempt(self.paths, self.request.ref, self.project, attempt)
+            status.write_attempt(self.paths, self.request.ref, self.project, attempt)
         self.close_leftovers("the build ended without closing its record")
         whole = self.request.verb == "build" and not self.request.resume_id
-        if whole and attempt["result"] == "success":
-            state.write_json(self.paths.timings(self.project), self.progress.seconds)
+        if whole and attempt.result == "success":
+            write_json(self.paths.timings(self.project), self.progress.seconds)
         say(summary(self.paths, attempt, self.request.verb))
         self.paths.running(self.project).unlink(missing_ok=True)
         return exit_code(attempt, self.request.verb)
 
-    def last_attempt(self) -> dict[str, Any] | None:
+    def last_attempt(self) -> Attempt | None:
         """Return what role report wrote about this very run."""
-        status = state.read_json(self.paths.status(self.project)) or {}
-        attempt = status.get("last_attempt") or {}
-        return attempt if attempt.get("request") == self.request.token else None
+        attempt = status.read(self.paths, self.request.ref, self.project).last_attempt
+        return attempt if attempt and attempt.request == self.request.token else None
 
 
 def run_playbook(run: Run) -> str:
     """Run the request's playbook under ansible-runner; return how that ended, in one word."""
     # Late: it takes half a second, and `stopped` does not need it.
-    import ansible_runner  # noqa: PLC0415
+    import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415
 
     private = run.paths.runner(run.project)
     # ansible-playbook is looked up by its name, and this environment's own is the right one.
@@ -198,15 +213,13 @@ def open_console(paths: Paths, request: Request) -> None:
 def stopped(paths: Paths, request: Request, result: str) -> int:
     """Give a run that ended without a verdict one; ``result`` is systemd's SERVICE_RESULT."""
     project = project_name(request.ref)
-    left = state.read_json(paths.running(project))
+    left = read_json(paths.running(project))
     if left is None or left.get("request") != request.token:
         return 0
     why = f"the build was ended: {ended_because(result)}"
-    state.close_unfinished(
-        paths, str(left["directory"]), why=why, stage=left.get("part"), now=now()
-    )
+    close_unfinished(paths, str(left["directory"]), why=why, part=left.get("part"), now=now())
     attempt = failed_attempt(request, left.get("id"), why, left.get("part"), now())
-    state.set_last_attempt(paths, request.ref, project, attempt)
+    status.write_attempt(paths, request.ref, project, attempt)
     paths.running(project).unlink(missing_ok=True)
     say(summary(paths, attempt, request.verb))
     return 0

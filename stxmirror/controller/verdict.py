@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from stxmirror.controller import state
-from stxmirror.controller.paths import Paths
+from stxmirror import parts
 from stxmirror.controller.progress import clock
 from stxmirror.controller.request import Request
-from stxmirror.times import format_time, parse_time
+from stxmirror.state.builds import logs_of, record_path
+from stxmirror.state.files import read_json
+from stxmirror.state.paths import Paths
+from stxmirror.state.status import Attempt, now_text
+from stxmirror.times import parse_time
 
 # Lines of the record's excerpt that the last lines of a run repeat.
 SHOWN_EXCERPT = 10
@@ -32,79 +33,72 @@ def ended_because(result: str) -> str:
 
 def failed_attempt(
     request: Request, build_id: str | None, why: str, part: str | None, finished: datetime
-) -> dict[str, Any]:
+) -> Attempt:
     """Return the outcome of a run that could not report itself."""
-    return {
-        "request": request.token,
-        "id": build_id,
-        "parent": request.resume_id,
-        "reason": request.reason,
-        "trigger": request.trigger,
-        "started": request.started,
-        "finished": format_time(finished),
-        "result": "fail",
-        "failed_stage": part,
-        "why": why,
-        "missing": [],
-        "published": False,
-        "unpublished_why": "",
-    }
+    unpublished = ""
+    if part == parts.PUBLISH.word and build_id:
+        # The mirror may have made it visible in that very moment.
+        unpublished = "it was ended while it was published; publish it again to be sure"
+    return Attempt(
+        request=request.token,
+        id=build_id,
+        parent=request.resume_id or None,
+        reason=request.reason,
+        trigger=request.trigger,
+        started=request.started,
+        finished=now_text(finished),
+        result="fail",
+        failed_stage=part,
+        why=why,
+        unpublished_why=unpublished,
+    )
 
 
-def exit_code(attempt: Mapping[str, Any], verb: str) -> int:
+def exit_code(attempt: Attempt, verb: str) -> int:
     """Return 0 for a run that reached what it was for, else 1."""
     if verb == "publish":
-        return 0 if attempt["published"] else 1
-    reached = attempt["result"] == "nothing-new" or (
-        attempt["result"] == "success" and attempt["published"]
-    )
+        return 0 if attempt.published else 1
+    reached = attempt.result == "nothing-new" or (attempt.result == "success" and attempt.published)
     return 0 if reached else 1
 
 
-def resume_stage(part: str | None) -> str | None:
-    """Return the stage from which a build that failed in a part can be resumed, if any."""
-    if part in (None, "open", "sync", "publish", "report"):
-        return None
-    return "sanity" if part == "collect" else part
-
-
-def summary(paths: Paths, attempt: Mapping[str, Any], verb: str) -> list[str]:
+def summary(paths: Paths, attempt: Attempt, verb: str) -> list[str]:
     """Return the last lines of a run: result, logs, path, and what to do about a failure."""
-    build_id = attempt["id"]
+    build_id = attempt.id
     lines = [_headline(attempt, verb)]
-    lines += [f"  missing    {what}" for what in attempt["missing"]]
+    lines += [f"  missing    {what}" for what in attempt.missing]
     if not build_id:
         return lines
-    if attempt["result"] == "fail" and verb == "build":
-        record = state.read_json(state.record_path(paths, build_id)) or {}
+    if attempt.result == "fail" and verb == "build":
+        record = read_json(record_path(paths, build_id)) or {}
         lines += [f"  | {line}" for line in record.get("excerpt", [])[-SHOWN_EXCERPT:]]
-    if attempt["result"] == "nothing-new":
+    if attempt.result == "nothing-new":
         return lines
-    session = state.read_json(state.session_path(paths, build_id)) or {}
-    if "logs" in session:
-        lines.append(f"  logs       {session['logs']}")
-    if attempt["published"]:
+    logs = logs_of(paths, build_id)
+    if logs:
+        lines.append(f"  logs       {logs}")
+    if attempt.published:
         lines.append(f"  published  {build_id}/")
     else:
-        if attempt["result"] == "fail" and attempt["unpublished_why"]:
-            lines.append(f"  not published: {attempt['unpublished_why']}")
+        if attempt.result == "fail" and attempt.unpublished_why:
+            lines.append(f"  not published: {attempt.unpublished_why}")
         lines.append(f"  publish    stx-mirror publish {build_id}")
-    stage = resume_stage(attempt["failed_stage"])
-    if attempt["result"] == "fail" and stage:
+    stage = parts.resume_from(attempt.failed_stage)
+    if attempt.result == "fail" and stage:
         lines.append(f"  resume     stx-mirror build --resume {build_id} --from {stage}")
     return lines
 
 
-def _headline(attempt: Mapping[str, Any], verb: str) -> str:
-    began, ended = parse_time(attempt["started"]), parse_time(attempt["finished"])
+def _headline(attempt: Attempt, verb: str) -> str:
+    began, ended = parse_time(attempt.started), parse_time(attempt.finished)
     after = f"after {clock((ended - began).total_seconds())}"
-    if attempt["result"] == "nothing-new":
-        return f"NOTHING NEW {after}: {attempt['why']}"
-    if not attempt["published"] and (verb == "publish" or attempt["result"] == "success"):
-        return f"NOT PUBLISHED {after}: {attempt['unpublished_why'] or attempt['why']}"
+    if attempt.result == "nothing-new":
+        return f"NOTHING NEW {after}: {attempt.why}"
+    if not attempt.published and (verb == "publish" or attempt.result == "success"):
+        return f"NOT PUBLISHED {after}: {attempt.unpublished_why or attempt.why}"
     if verb == "publish":
-        return f"PUBLISHED {after}: {attempt['id']} ({attempt['result']})"
-    if attempt["result"] == "success":
-        return f"SUCCESS {after}: {attempt['id']}"
-    where = f" in {attempt['failed_stage']}" if attempt["failed_stage"] else ""
-    return f"FAILED {after}{where}: {attempt['why']}"
+        return f"PUBLISHED {after}: {attempt.id} ({attempt.result})"
+    if attempt.result == "success":
+        return f"SUCCESS {after}: {attempt.id}"
+    where = f" in {attempt.failed_stage}" if attempt.failed_stage else ""
+    return f"FAILED {after}{where}: {attempt.why}"

@@ -6,12 +6,12 @@ from stxmirror import packing
 
 # The pure modules that the mirror's tool stands on; its own package goes in whole.
 _MODULES = ("__init__", "errors", "layout", "records", "retention", "schema", "times")
-_DATA = ("schemas/build-1.schema.json",)
+_SCHEMAS = ("build-1",)
 
 
 def pack() -> bytes:
     """Return the zip application."""
-    return packing.pack("mirror", _MODULES, _DATA)
+    return packing.pack("mirror", _MODULES, _SCHEMAS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from hypothesis import given
@@ -46,24 +47,45 @@ ISO = {
 
 def test_a_product_without_words_for_a_failure_has_none():
     without = {key: value for key, value in ISO.items() if key != "failure_markers"}
-    assert check_profile(profile(iso=without))["iso"]["failure_markers"] == []
+    iso = check_profile(profile(iso=without)).iso
+    assert iso is not None
+    assert iso.failure_markers == ()
 
 
 def test_reports_are_files_of_the_workspace():
     """What is read as the builder's word must not be looked for outside of its workspace."""
     checked = check_profile(profile(package_reports=["std/results/summary.json"]))
-    assert checked["package_reports"] == ["std/results/summary.json"]
-    assert checked["image_lists"] == []
-    for bad in ("/etc/shadow", "../../x.json"):
-        with pytest.raises(StxMirrorError, match="package_reports"):
-            check_profile(profile(package_reports=[bad]))
+    assert checked.package_reports == ("std/results/summary.json",)
+    assert checked.image_lists == ()
+
+
+@pytest.mark.parametrize("key", ["package_reports", "image_lists", "reuse", "downloads"])
+@pytest.mark.parametrize("bad", ["/localdisk/x", "../../x.json", "a/../b", "~/x", "", "a\nb", 7])
+def test_what_is_read_from_a_build_lies_below_its_own_directories(key, bad):
+    """Not even below a directory that a yield may name: what is kept is the build's own."""
+    with pytest.raises(StxMirrorError, match=rf"`{key}\[0\]`"):
+        check_profile(profile(**{key: [bad]}), ROOTS)
+
+
+def test_a_profile_says_what_is_kept_and_how_large_a_build_may_grow():
+    checked = check_profile(profile(reuse=["std/**"], downloads=["CentOS/**/*.rpm"], max_gb=60))
+    assert checked.reuse == ("std/**",)
+    assert checked.downloads == ("CentOS/**/*.rpm",)
+    assert checked.max_gb == 60
+    nothing = check_profile(profile())
+    assert (nothing.reuse, nothing.downloads, nothing.max_gb) == ((), (), None)
+
+
+def test_a_stage_has_no_network_unless_it_asks_for_it():
+    checked = check_profile(profile(stage(network=True), stage(name="iso")))
+    assert [entry.network for entry in checked.stages] == [True, False]
 
 
 def test_defaults_are_filled_in():
     checked = check_profile(profile(environment={"JOBS": 2}))
-    assert checked["environment"] == {"JOBS": "2"}
-    assert checked["iso"] is None
-    assert checked["stages"] == [
+    assert checked.environment == {"JOBS": "2"}
+    assert checked.iso is None
+    assert checked.as_dict()["stages"] == [
         {
             "name": "packages",
             "command": ["build-pkgs", "--std"],
@@ -74,11 +96,19 @@ def test_defaults_are_filled_in():
             "yields": [{"from": "std/rpmbuild/RPMS/*.rpm", "type": "outputs/RPMS", "phase": "std"}],
             "log_files": [],
             "carries_id": False,
+            "network": False,
             "on_failure": "end",
             "missing": None,
         }
     ]
-    assert check_profile(checked) == checked
+    assert check_profile(checked.as_dict()) == checked
+
+
+def test_a_profile_with_defaults_is_plain_json_with_the_keys_of_its_file():
+    whole = check_profile(profile(iso=ISO)).as_dict()
+    assert json.loads(json.dumps(whole)) == whole
+    assert whole["iso"] == ISO
+    assert whole["stages"][0]["yields"] == stage()["yields"]
 
 
 def test_a_full_profile_is_taken_and_left_alone():
@@ -97,9 +127,9 @@ def test_a_full_profile_is_taken_and_left_alone():
     before = copy.deepcopy(full)
     checked = check_profile(full, ROOTS)
     assert full == before
-    assert checked["iso"] == ISO
-    assert checked["stages"][0]["missing"] == "container images"
-    assert check_profile(checked, ROOTS) == checked
+    assert checked.as_dict()["iso"] == ISO
+    assert checked.stages[0].missing == "container images"
+    assert check_profile(checked.as_dict(), ROOTS) == checked
 
 
 @pytest.mark.parametrize(
@@ -109,26 +139,33 @@ def test_a_full_profile_is_taken_and_left_alone():
         ({"name": None}, "stage 1: `name`"),
         ({"command": "build-pkgs --std"}, "no shell reads it"),
         ({"command": []}, "`command` is not a list"),
-        ({"command": [""]}, "`command`"),
+        ({"command": [""]}, "`command` has an empty first word"),
         ({"command": ["x", True]}, "quote"),
-        ({"command": ["x", ["y"]]}, "`command`"),
+        ({"command": ["x", ["y"]]}, "`command[1]`"),
         ({"time_limit": 0}, "`time_limit`"),
         ({"time_limit": "3600"}, "`time_limit`"),
         ({"time_limit": None}, "`time_limit`"),
         ({"retries": -1}, "`retries`"),
         ({"retries": True}, "`retries`"),
+        ({"retries": 21}, "`retries` is 21, not a whole number from 0 to 20"),
+        ({"network": "yes"}, "`network` is 'yes': write true or false"),
+        ({"time_limit": float("nan")}, "`time_limit`"),
+        ({"name": "x\n"}, "`name`"),
+        ({"environment": {"A\n": "x"}}, "environment variable"),
+        ({"environment": {1: "x"}}, "environment variable"),
+        ({"command": ["x", "a\0b"]}, "`command[1]`"),
         ({"chdir": "../x"}, "`chdir`"),
         ({"environment": {"A B": "x"}}, "environment variable"),
         ({"environment": {"A": True}}, "quote"),
         ({"environment": ["A=b"]}, "`environment`"),
         ({"on_failure": "ignore"}, "end or degrade"),
-        ({"on_failure": "degrade"}, "`missing` must say"),
+        ({"on_failure": "degrade"}, "`missing` is missing: say in words"),
         ({"missing": "images"}, "`on_failure: degrade`"),
         ({"yields": [{"from": "x", "type": "outputs/debs"}]}, "not an artifact type"),
         ({"yields": [{"from": "x", "type": "outputs/RPMS"}]}, "needs a build phase"),
         ({"yields": [{"from": "x", "type": "outputs/iso", "phase": "std"}]}, "no build phases"),
         ({"yields": [{"from": "x", "type": None}]}, "not an artifact type"),
-        ({"yields": [{"form": "x", "type": "outputs/iso"}]}, "`form` is not known"),
+        ({"yields": [{"form": "x", "type": "outputs/iso"}]}, "`yields[0].form` is not known"),
         ({"yields": ["x"]}, "not a mapping"),
         ({"yields": "x"}, "`yields` is not a list"),
         ({"yields": [{"from": "../*.iso", "type": "outputs/iso"}]}, "leaves the workspace"),
@@ -153,19 +190,27 @@ def test_a_mistake_in_a_stage_is_named(stage_changes, said):
     [
         ({"name": "My product"}, "`name`"),
         ({"description": ""}, "`description`"),
+        ({"description": None}, "`description`"),
+        ({"max_gb": 0}, "`max_gb` is 0, not a whole number above 0"),
+        ({"max_gb": "60"}, "`max_gb`"),
+        ({"reuse": "std/**"}, "`reuse` is not a list"),
+        ({"name": "x\n"}, "`name`"),
         ({"stages": []}, "at least one stage"),
         ({"stages": "x"}, "at least one stage"),
         ({"stages": ["x"]}, "stage 1 is not a mapping"),
-        ({"stages": [stage(), stage()]}, "two stages are called packages"),
+        ({"stages": [stage(), stage()]}, "stage packages: `name` is that of another stage"),
         ({"stage": []}, "`stage` is not known"),
         ({"iso": []}, "`iso` is not a mapping"),
         ({"iso": {**ISO, "from": "/boot/x.iso"}}, "absolute"),
-        ({"iso": {**ISO, "memory_mb": 0}}, "`memory_mb`"),
-        ({"iso": {**ISO, "markers": {"boot": "a"}}}, "`markers`"),
-        ({"iso": {**ISO, "markers": {**ISO["markers"], "boot": ""}}}, "a marker"),
-        ({"iso": {**ISO, "failure_markers": "FAILED"}}, "`failure_markers` is not a list"),
-        ({"iso": {**ISO, "failure_markers": [""]}}, "one of `failure_markers` is empty"),
-        ({"iso": {**ISO, "cpus": 2}}, "`cpus` is not known"),
+        ({"iso": {**ISO, "memory_mb": 0}}, "`iso.memory_mb` is 0, not a whole number above 0"),
+        ({"iso": {**ISO, "markers": {"boot": "a"}}}, "`iso.markers.install` is missing"),
+        (
+            {"iso": {**ISO, "markers": {**ISO["markers"], "boot": ""}}},
+            "`iso.markers.boot` is '': a marker",
+        ),
+        ({"iso": {**ISO, "failure_markers": "FAILED"}}, "`iso.failure_markers` is not a list"),
+        ({"iso": {**ISO, "failure_markers": [""]}}, "`iso.failure_markers[0]` is '': a marker"),
+        ({"iso": {**ISO, "cpus": 2}}, "`iso.cpus` is not known"),
     ],
 )
 def test_a_mistake_in_a_profile_is_named(changes, said):
@@ -178,7 +223,7 @@ def test_every_problem_is_in_one_error():
     wrong = profile(stage(time_limit=0), stage(command="x"), name="X")
     with pytest.raises(StxMirrorError) as refusal:
         check_profile(wrong)
-    for said in ("4 problems", "`name`", "`time_limit`", "no shell", "two stages"):
+    for said in ("4 problems", "`name`", "`time_limit`", "no shell", "another stage"):
         assert said in str(refusal.value)
 
 
@@ -206,6 +251,6 @@ def test_any_value_anywhere_is_taken_or_refused_with_a_sentence(key, value):
         checked = check_profile(profile(stage(**{key: value})), ROOTS)
     except StxMirrorError:
         return
-    assert check_profile(checked, ROOTS) == checked
-    for entry in checked["stages"][0]["yields"]:
-        assert ".." not in entry["from"].split("/")
+    assert check_profile(checked.as_dict(), ROOTS) == checked
+    for entry in checked.stages[0].yields:
+        assert ".." not in entry.source.split("/")

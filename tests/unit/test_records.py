@@ -120,7 +120,7 @@ def test_a_failed_stage_makes_no_success(record, now):
         ({"artifacts": {"../x": {"files": 1, "bytes": 1}}}, "artifacts"),
         ({"iso": {"path": "x", "size": 1, "sha256": "abc"}}, "iso.sha256"),
         ({"hostname": "yow7"}, "hostname is not known here"),
-        ({"missing": "images"}, "missing is 'images', not array"),
+        ({"missing": "images"}, "missing is 'images', not a list"),
     ],
 )
 def test_a_mistake_is_named(good_record, changes, said):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stxmirror import retention, streams
+from stxmirror import retention, schema, streams
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 
@@ -59,7 +59,7 @@ def test_a_whole_inventory_is_read(project):
         "milestone/*/sample",
         "release/stx.5.0-virtual/sample/flock",
     ]
-    assert checked[0].time_limit == streams.DEFAULT_TIME_LIMIT
+    assert checked[0].time_limit == 21600
     # What was checked and filled in checks again to the same.
     assert streams.check_streams([stream.as_dict() for stream in checked]) == checked
 
@@ -140,7 +140,22 @@ def test_rules_for_the_mirror(project):
         ({"distro": "latest_build"}, "not a distro"),
         ({"layer": "20261120T020000Z"}, "not a layer"),
         ({"profile": "../x"}, "`profile`"),
-        ({"manifest": {"url": "https://example.org/x"}}, "`file`"),
+        ({"manifest": {"url": "https://example.org/x"}}, "`manifest.file` is missing"),
+        ({"manifest": {}}, "`manifest.url` is missing; .*`manifest.file` is missing"),
+        ({"manifest": "https://example.org/x"}, "`manifest` is not a mapping"),
+        ({"manifest": {"url": 7, "file": "d.xml"}}, "`manifest.url` is not a plain git URL"),
+        ({"manifest": {"url": "https://example.org/x", "file": "a.xml;x"}}, "`manifest.file`"),
+        ({"manifest": {"url": "https://example.org/x", "file": "a.xml\n"}}, "`manifest.file`"),
+        ({"manifest": {"url": "https://example.org/x\n", "file": "d.xml"}}, "plain git URL"),
+        ({"manifest": {"url": "https://example.org/x;id", "file": "d.xml"}}, "plain git URL"),
+        ({"manifest": {"url": "xhttps://example.org/x", "file": "d.xml"}}, "plain git URL"),
+        ({"manifest": {"url": "https://example.org/../x", "file": "d.xml"}}, "has '..' in it"),
+        ({"manifest": {"url": "https://example.org:22x/x", "file": "d.xml"}}, "plain git URL"),
+        ({"manifest": {"url": "file://host/x", "file": "d.xml"}}, "plain git URL"),
+        # repo parts the port from the host at each ':', and breaks.
+        ({"manifest": {"url": "https://[::1]/x.git", "file": "d.xml"}}, "by its name"),
+        ({"manifest": {"url": "ssh://git@[fd00::1]:22/x", "file": "d.xml"}}, "by its name"),
+        ({"manifest": {"url": "git://[fe80::1%25eth0]/x", "file": "d.xml"}}, "by its name"),
         ({"manifest": {"url": "ext::sh -c id", "file": "d.xml"}}, "plain git URL"),
         ({"manifest": {"url": "--upload-pack=id", "file": "d.xml"}}, "plain git URL"),
         ({"manifest": {"url": "https://u:pw@example.org/x", "file": "d.xml"}}, "without a pass"),
@@ -152,23 +167,37 @@ def test_rules_for_the_mirror(project):
         ),
         ({"schedule": "@daily"}, "five cron fields"),
         ({"schedule": "0 24 * * *"}, "hour"),
+        ({"schedule": "1x 2 * * *"}, "minute"),
+        ({"schedule": "5/10 * * * *"}, "`schedule` is refused: '5/10' is not a minute"),
+        ({"schedule": "0 2 30 2 *"}, "never due"),
+        ({"schedule": 5}, "`schedule` is 5, not null or text"),
         ({"schedule": "0 2 * * 8"}, "day of the week"),
         ({"schedule": "0 2 * * *\nroot: id"}, "cron|week"),
         ({"schedule": "*/0 2 * * *"}, "minute"),
         ({"schedule": "9-5 2 * * *"}, "minute"),
         ({"retention": {}}, "`retention`"),
-        ({"retention": {"days": 0}}, "`retention`"),
-        ({"retention": {"days": True}}, "`retention`"),
-        ({"retention": {"days": "14"}}, "`retention`"),
-        ({"retention": {"forever": False}}, "`retention`"),
-        ({"retention": {"days": 1, "forever": True}}, "`retention`"),
+        ({"retention": {"days": 0}}, "`retention.days` is 0, not a whole number"),
+        ({"retention": {"days": True}}, "`retention.days` is True, not a whole number"),
+        ({"retention": {"days": "14"}}, "`retention.days` is '14', not a whole number"),
+        ({"retention": {"forever": False}}, "`retention.forever` is False: write true"),
+        ({"retention": {"days": 1, "forever": True}}, "`retention` is .*: write one of"),
+        ({"retention": "14 days"}, "`retention` is '14 days': write one of"),
+        ({"retention": {"weeks": 2}}, "`retention.weeks` is not known here"),
         ({"audience": "everybody"}, "`audience`"),
         ({"description": "two\nlines"}, "`description`"),
         ({"image_tag": "a/b"}, "`image_tag`"),
+        ({"image_tag": "a\n"}, "`image_tag`"),
+        ({"image_tag": "a" * 101}, "`image_tag`"),
+        ({"name": "x\n"}, "`name`"),
+        ({"profile": "x\n"}, "`profile`"),
+        ({"description": "x" * 201}, "`description`"),
+        ({"description": " "}, "`description`"),
+        ({"description": "a\x1b[0m"}, "`description`"),
+        ({"match": "f/x", "layer": "a_b"}, "`layer` is refused"),
         ({"legacy_alias": "builds"}, "`legacy_alias`|mirror uses itself"),
         ({"time_limit": 0}, "`time_limit`"),
         ({"retired": "yes"}, "`retired`"),
-        ({"scheduel": "0 2 * * *"}, "`scheduel` is not a setting"),
+        ({"scheduel": "0 2 * * *"}, "`scheduel` is not known here .known: name, match"),
     ],
 )
 def test_a_mistake_in_an_entry_is_named(make_stream, changes, said):
@@ -224,6 +253,52 @@ def test_two_streams_never_share_a_directory(make_stream, one, other):
 def test_streams_that_cannot_meet_are_taken(make_stream, one, other):
     entries = [make_stream(name="one", **one), make_stream(name="other", **other)]
     assert len(streams.check_streams(entries)) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://git.example.org/x.git", "http://h:8080/a/b", "git://127.0.0.1/sample/m"),
+        *("ssh://git@git.example.org:29418/x", "ssh://h/~u/x", "file:///srv/git/m.git"),
+    ],
+)
+def test_urls_that_repo_can_fetch_from_are_taken(make_stream, url):
+    (stream,) = streams.check_streams([make_stream(manifest={"url": url, "file": "a/b-1.xml"})])
+    assert stream.manifest == {"url": url, "file": "a/b-1.xml"}
+
+
+def test_what_is_left_empty_counts_as_not_given(make_stream):
+    """So that a template may make it empty."""
+    entry = {**make_stream(), "schedule": "", "layer": None, "time_limit": None, "retired": None}
+    entry["manifest"] = {**entry["manifest"], "branch": None}
+    (stream,) = streams.check_streams([entry])
+    assert stream == streams.check_streams([make_stream()])[0]
+    assert "`description` is missing" in refusal_of([{**entry, "description": ""}])
+
+
+@given(
+    st.one_of(
+        st.dictionaries(
+            st.sampled_from(["days", "release_periods", "forever", "weeks"]),
+            st.one_of(st.integers(-1, 3), st.booleans(), st.none(), st.text(max_size=2)),
+            max_size=2,
+        ),
+        st.text(max_size=2),
+    )
+)
+def test_the_mirror_takes_every_rule_that_a_stream_may_have_and_no_other(keep):
+    """Builder and mirror read the rule apart: see retention.check_keep."""
+    schema_takes = not [
+        problem
+        for problem in schema.findings({"retention": keep}, "stream-1")
+        if problem.place.startswith("retention")
+    ]
+    try:
+        retention.check_keep(keep)
+    except StxMirrorError:
+        assert not schema_takes
+    else:
+        assert schema_takes
 
 
 def test_two_streams_never_share_a_work_directory(make_stream):

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `run-as-builder` consists of: places, the view, the processes in it."""

@@ -1,0 +1,130 @@
+"""Make a workspace ready: directories, what earlier builds kept, sources. Runs as the builder.
+
+``python -I -m stxmirror.builder.prepare REQUEST`` in the build's sandbox, where nothing of another
+stream can be seen. REQUEST is a JSON object; what was found goes to the file ``result`` as JSON,
+with ``error`` for people if it failed. ``sources`` says what the keys mean.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stxmirror.builder import checkout
+from stxmirror.builder.checkout import Project, Source
+from stxmirror.errors import StxMirrorError
+
+# What the schema of build.json allows.
+SUBJECT_MAX = 1000
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the request asks; return the exit code."""
+    request = json.loads(arguments[0])
+    workspace = Path(request["workspace"])
+    result = Path(request["result"])
+    try:
+        found = carry_out(request)
+    except StxMirrorError as error:
+        found = {"error": str(error)}
+    except OSError as error:
+        found = {"error": f"{error.filename or workspace}: {error.strerror}"}
+    # Which unit this process is in: `session` makes sure that it ends with the build.
+    found["cgroup"] = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    part = result.with_name(result.name + ".part")
+    part.write_text(json.dumps(found), encoding="utf-8")
+    part.replace(result)
+    return 1 if found.get("error") else 0
+
+
+def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the result file says."""
+    source = Source(**request["source"]) if request["source"] else None
+    found: dict[str, Any] = {}
+    revision = commit = ""
+    if source is not None:
+        revision, commit = checkout.find_revision(source)
+        known = request["known"]
+        if known and known["manifest_revision"] == commit:
+            projects = [Project(**project) for project in known["projects"]]
+            if checkout.is_unchanged(source, revision, projects):
+                return {"unchanged": True}
+    make_directories(request)
+    if source is None:
+        return found
+    restore(Path(request["kept"]) if request["kept"] else None, Path(request["inputs"]))
+    root = Path(request["root"])
+    made = checkout.bring(source, Path(request["cache"]), root, revision)
+    return {
+        "manifest_revision": made.manifest_revision,
+        "projects": [asdict(project) for project in made.projects],
+        "changes": changes_since(root, request["old"], made.projects, request["commits"]),
+        "mended": made.mended,
+    }
+
+
+def make_directories(request: Mapping[str, Any]) -> None:
+    """Make what the stages expect of their workspace, and set the logs of a parent aside."""
+    workspace = Path(request["workspace"])
+    logs = workspace / "logs"
+    if request["logs_aside"] and logs.is_dir():
+        logs.rename(workspace / request["logs_aside"])
+    for directory in (logs, workspace / "sanity"):
+        directory.mkdir(exist_ok=True)
+    (workspace / "BUILD").write_text(request["build_file"], encoding="utf-8")
+
+
+def restore(kept: Path | None, inputs: Path) -> None:
+    """Make the directory of downloads anew, out of what the orchestrator kept of it."""
+    for path in inputs.iterdir():
+        checkout.remove(path)
+    if kept is not None and (kept / "downloads").is_dir():
+        # A copy: tools write beside, over and into what they find there. Where the file system
+        # can share blocks, copying costs nothing.
+        shutil.copytree(kept / "downloads", inputs, dirs_exist_ok=True, symlinks=True)
+
+
+def changes_since(
+    root: Path, old: Mapping[str, str] | None, projects: list[Project], limit: int
+) -> list[dict[str, Any]] | None:
+    """Return what changed since another checkout, ``{path: commit}``; ``None`` without one."""
+    if old is None:
+        return None
+    new = {project.path: project.commit for project in projects}
+    return [
+        {
+            "path": path,
+            "from": old.get(path),
+            "to": new.get(path),
+            "commits": commits_between(root / path, old.get(path), new.get(path), limit),
+        }
+        for path in sorted({*old, *new})
+        if old.get(path) != new.get(path)
+    ]
+
+
+def commits_between(
+    directory: Path, old: str | None, new: str | None, limit: int
+) -> list[dict[str, str]]:
+    """Return the commits from ``old`` to ``new``, newest first; none where one end is missing."""
+    if not (old and new):
+        return []
+    # A subject may hold whatever some other program takes for the end of a line, but no NUL.
+    words = ("log", "-z", "--format=%H %s", f"-n{limit}", f"{old}..{new}", "--")
+    code, out, _ = checkout.git(directory, *words)
+    if code != 0:
+        return []
+    entries = (entry.partition(" ") for entry in out.split("\0") if entry)
+    return [
+        {"sha": sha, "subject": "".join(c if c.isprintable() else " " for c in text)[:SUBJECT_MAX]}
+        for sha, _, text in entries
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
