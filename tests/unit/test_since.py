@@ -217,16 +217,18 @@ def running(pid: Path) -> bool:
     """Whether the process whose number is in a file runs; a dead one may wait for its parent."""
     try:
         stat = Path(f"/proc/{pid.read_text().strip()}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_what_was_interrupted_leaves_nothing_running(tmp_path):
     def interrupt(words: str) -> None:
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.1)
         raise KeyboardInterrupt
 
-    job = shell("long", f"sleep 300 & echo $! >{tmp_path}/pid; wait")
+    job = shell("long", f"cd {tmp_path}; sleep 300 & echo $! >new; mv new pid; wait")
     with pytest.raises(KeyboardInterrupt):
         pool.run([job], 1, tmp_path / "logs", interrupt)
     for _ in range(50):
