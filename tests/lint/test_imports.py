@@ -19,22 +19,24 @@ CODE = sorted(name for name in IMPORTS.files if not name.startswith(("tests/", "
 
 
 def layer(path: str) -> str:
-    """What a file belongs to: one of the programs, `pure`, or its directory."""
+    """What a file belongs to: one of the programs, `state`, `pure`, or its directory."""
     parts = path.split("/")
     if parts[0] != "stxmirror":
         return parts[0]
-    return parts[1] if parts[1] in PROGRAMS else "pure"
+    return parts[1] if parts[1] in (*PROGRAMS, "state") else "pure"
 
 
 # What each may import besides its own.
 MAY_IMPORT = {
     "pure": set(),
     "module_utils": set(),
-    **{program: {"pure"} for program in PROGRAMS},
+    # What a build host keeps on disk: one program writes it, others read it.
+    "state": {"pure"},
+    **{program: {"pure", "state"} for program in PROGRAMS},
     "filter_plugins": {"pure"},
     "action_plugins": {"pure"},
     "callback_plugins": {"pure"},
-    "library": {"pure", "builder", "module_utils"},
+    "library": {"pure", "state", "builder", "module_utils"},
 }
 
 

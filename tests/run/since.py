@@ -31,7 +31,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"docs/.*|.*\.md|LICENSE|LICENSES/.*|REUSE\.toml|\.[^/]*|script/lint|tests/lint/.*", ()),
     (r"tests/run/.*|tests/bench/.*", ()),
     # What only a whole build puts together.
-    (r"stxmirror/(builder|controller|mirror)/.*", ("e2e",)),
+    (r"stxmirror/(builder|controller|mirror|state)/.*", ("e2e",)),
     (r"playbooks/.*|inventories/demo/.*|profiles/sample\.yml", ("e2e",)),
     (r"script/(demo|lib/.*)|tests/e2e/.*", ("e2e",)),
     (r"sample/.*", ("tools", "e2e")),
