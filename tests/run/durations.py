@@ -27,16 +27,18 @@ class Measured:
     tests: int = 0
 
 
-def read(path: Path = FILE) -> dict[str, Measured]:
+def read(path: Path | None = None) -> dict[str, Measured]:
     """What the repository has, by the name of the job; nothing if there is no file yet."""
+    path = path or FILE
     if not path.exists():
         return {}
     rows = [line.split("\t") for line in path.read_text().splitlines() if line and line[0] != "#"]
     return {name: Measured(int(seconds), int(tests)) for name, seconds, tests in rows}
 
 
-def write(measured: Mapping[str, Measured], path: Path = FILE) -> None:
+def write(measured: Mapping[str, Measured], path: Path | None = None) -> None:
     """Keep what was measured; jobs that were not run keep what they had."""
+    path = path or FILE
     merged = {**read(path), **measured}
     rows = [f"{name}\t{m.seconds}\t{m.tests}\n" for name, m in sorted(merged.items())]
     path.write_text(_HEAD + "".join(rows))

@@ -14,6 +14,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "tests/run"))
 import durations  # noqa: E402 - what script/test consists of
 import jobs  # noqa: E402
+import main  # noqa: E402
 import pool  # noqa: E402
 import since  # noqa: E402
 from durations import Measured  # noqa: E402
@@ -274,3 +275,43 @@ def test_durations_are_kept_and_shown_beside_the_last_ones(tmp_path):
 )
 def test_tests_are_counted_as_pytest_says_them(log, count):
     assert durations.tests_in(log) == count
+
+
+def test_the_last_lines_say_what_failed_and_what_could_not_be_tried(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(main, "PROJECT", tmp_path)
+    monkeypatch.setattr(durations, "FILE", tmp_path / "durations.tsv")
+    results = []
+    for name, code, text in (
+        ("unit", 0, "3 passed in 1s"),
+        ("e2e", 1, "it broke"),
+        ("unit on Python 3.13", pool.SKIPPED, "looking\nno Python 3.13 on this machine"),
+    ):
+        log = tmp_path / name
+        log.write_text(text)
+        results.append(pool.Result(Job(name, ()), code, 7, log))
+    assert main.report(results, 9, record=False, complete=True) == 1
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "skipped: unit on Python 3.13: no Python 3.13 on this machine",
+        "failed: e2e; its output is in e2e",
+        "1 passed, 1 failed, 1 skipped",
+    ]
+    assert main.report(results[:1], 9, record=True, complete=True) == 0
+    # A run in which something failed says nothing of how long all of it takes.
+    assert durations.read(durations.FILE) == {"all of it": Measured(9, 3), "unit": Measured(7, 3)}
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["nonesuch"], "unknown part 'nonesuch'; the parts are: e2e, unit, tools, lint, molecule"),
+        (["--since", "nonesuch"], "git does not know 'nonesuch'"),
+        (["--since", "HEAD", "unit"], "--since chooses the parts"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(words, why, capsys):
+    try:
+        code = main.main(words)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert why in capsys.readouterr().err
