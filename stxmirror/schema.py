@@ -14,6 +14,7 @@ import json
 import math
 import pkgutil
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,8 +28,10 @@ KEYWORDS = _NOTES | {
     *("properties", "propertyNames", "required", "type", "x-say"),
 }
 
-_SHOWN_MAX = 80
 _PLACE_MAX = 200
+# A value may be long, or nested more deeply than repr() goes.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 80, 80, 80
 _TYPE_NAMES = {
     "array": "a list",
     "boolean": "true or false",
@@ -79,13 +82,14 @@ def problems(value: Any, schema: Mapping[str, Any]) -> list[str]:
 
 def findings(value: Any, name: str) -> list[Problem]:
     """Return what is wrong with a value by the schema of that name; none means that it is valid."""
-    found = list(_no_numbers(value, ""))
+    found: list[Problem] = []
     try:
         _checker(name)(value)
     except ValueError as refusal:
         # The module that a packed program brings has its own class of the exception.
         for error in getattr(refusal, "errors", [refusal]):
             found += _told(error)
+    found += _no_numbers(value)
     # Two rules that a value breaks are often told in the same words.
     return list(dict.fromkeys(found))
 
@@ -193,22 +197,27 @@ def _completed(value: Any, schema: Any) -> Any:
         return whole
     if isinstance(value, list) and isinstance(schema, Mapping):
         return [_completed(item, schema.get("items")) for item in value]
-    if isinstance(value, float) and isinstance(schema, Mapping) and "integer" in schema["type"]:
+    if isinstance(value, float) and "integer" in (schema or {}).get("type", ()):
         # To JSON Schema 3.0 is a whole number.
         return int(value)
     return value
 
 
-def _no_numbers(value: Any, place: str) -> Iterator[Problem]:
-    """Yield what Python reads as a number and JSON does not have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield Problem(place, f"is {value}, which is not a number")
-    elif isinstance(value, Mapping):
-        for key, member in value.items():
-            yield from _no_numbers(member, _join(place, _printable(key)))
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _no_numbers(item, f"{place}[{index}]")
+def _no_numbers(value: Any) -> Iterator[Problem]:
+    """Yield what Python reads as a number and JSON does not have.
+
+    Not recursive: what a stranger sends may be nested more deeply than Python calls.
+    """
+    waiting = [("", value)]
+    while waiting:
+        place, part = waiting.pop()
+        place = place[:_PLACE_MAX]
+        if isinstance(part, float) and not math.isfinite(part):
+            yield Problem(place, f"is {part}, which is not a number")
+        elif isinstance(part, Mapping):
+            waiting += [(_join(place, _printable(key)), member) for key, member in part.items()]
+        elif isinstance(part, (list, tuple)):
+            waiting += [(f"{place}[{index}]", item) for index, item in enumerate(part)]
 
 
 def _told(error: Any) -> Iterator[Problem]:
@@ -275,5 +284,4 @@ def _printable(name: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
+    return _SHORT.repr(value)

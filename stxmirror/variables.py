@@ -14,7 +14,7 @@ from typing import Any
 # As close as one wrong, missing or doubled letter in a short name makes it.
 _CLOSE = 0.85
 # Where no other key is allowed, whatever comes nearest is worth naming.
-_NEAREST = 0.6
+NEAREST = 0.6
 
 _NAMES = {
     "bool": "true or false, without quotes",
@@ -50,10 +50,13 @@ def name_problem(name: str, known: Collection[str], roles: Collection[str]) -> s
     return ""
 
 
-def value_problems(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
+def value_problems(
+    name: str, value: Any, option: Mapping[str, Any], *, secret: bool = False
+) -> list[str]:
     """Return what is wrong with a value by its entry in an argument spec, one sentence each.
 
-    Stricter than Ansible, which accepts what it could convert and then does not convert it.
+    Stricter than Ansible, which accepts what it could convert and then does not convert it. Of a
+    ``secret`` nothing is repeated.
     """
     kind = option.get("type", "str")
     if value is None:
@@ -63,7 +66,8 @@ def value_problems(name: str, value: Any, option: Mapping[str, Any]) -> list[str
         wanted = f"one of {', '.join(map(str, choices))}" if choices else _NAMES[kind]
         return [f"{name} is {_described(value)}: write {wanted}"]
     if choices and kind != "list" and value not in choices:
-        return [f"{name} is {value!r}: write one of {', '.join(map(str, choices))}"]
+        shown = "none of its choices" if secret else repr(value)
+        return [f"{name} is {shown}: write one of {', '.join(map(str, choices))}"]
     if kind == "list":
         element = {
             "type": option.get("elements", "raw"),
@@ -73,21 +77,23 @@ def value_problems(name: str, value: Any, option: Mapping[str, Any]) -> list[str
         return [
             problem
             for number, item in enumerate(value)
-            for problem in value_problems(f"{name}[{number}]", item, element)
+            for problem in value_problems(f"{name}[{number}]", item, element, secret=secret)
         ]
     if kind == "dict" and option.get("options"):
-        return _key_problems(name, value, option["options"])
+        return _key_problems(name, value, option["options"], secret)
     return []
 
 
-def _key_problems(name: str, value: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
+def _key_problems(
+    name: str, value: Mapping[str, Any], options: Mapping[str, Any], secret: bool
+) -> list[str]:
     problems = []
     for key, item in value.items():
         if key in options:
-            problems += value_problems(f"{name}.{key}", item, options[key])
+            problems += value_problems(f"{name}.{key}", item, options[key], secret=secret)
         else:
             meant = (
-                suggestion(str(key), options, _NEAREST) or f"one of {', '.join(sorted(options))}"
+                suggestion(str(key), options, NEAREST) or f"one of {', '.join(sorted(options))}"
             )
             problems.append(f"{name} has no key {key}: write {meant}")
     problems += [
@@ -103,7 +109,7 @@ def first_sentence(option: Mapping[str, Any]) -> str:
     text = option.get("description", "")
     if not isinstance(text, str):
         text = next(iter(text), "")
-    return text.split(". ")[0].rstrip(".") + "."
+    return str(text).split(". ")[0].rstrip(".") + "."
 
 
 _TYPES: dict[str, tuple[type, ...]] = {

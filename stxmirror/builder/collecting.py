@@ -63,17 +63,11 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
         terms=terms,
         log_terms=log_terms,
     )
-    session.tree.mkdir(parents=True, exist_ok=True)
-    for wanted in _wanted(profile, record) if good else []:
-        collector.collect(wanted)
-    collector.collect_logs("**", str(session.logs))
-    for stage in profile.stages:
-        for pattern in stage.log_files:
-            collector.collect_logs(pattern, str(session.workspace))
+    try:
+        _fill(session, profile, record, collector)
+    except OSError as error:
+        raise PartFailed(f"{session.tree} cannot be filled: {error}") from error
     found = collector.found
-    if not found.problems:
-        collector.make_metadata()
-    collector.tidy(DIRECTORIES if good else (), sealing.kept_names(record))
     for line in found.left_out[:REPORT_MAX]:
         session.reporter.note(f"not collected: {line}")
     if found.problems:
@@ -91,6 +85,21 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
     )
     keeping.keep(session, good=good)
     return found
+
+
+def _fill(session: Session, profile: Profile, record: BuildRecord, collector: Collector) -> None:
+    """Gather artifacts, logs and metadata; the collector notes what must not be published."""
+    good = record["result"] == "success"
+    session.tree.mkdir(parents=True, exist_ok=True)
+    for wanted in _wanted(profile, record) if good else []:
+        collector.collect(wanted)
+    collector.collect_logs("**", str(session.logs))
+    for stage in profile.stages:
+        for pattern in stage.log_files:
+            collector.collect_logs(pattern, str(session.workspace))
+    if not collector.found.problems:
+        collector.make_metadata()
+    collector.tidy(DIRECTORIES if good else (), sealing.kept_names(record))
 
 
 # The specification's directories: a successful build has them all, be they empty.

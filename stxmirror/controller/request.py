@@ -6,19 +6,16 @@ import json
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from stxmirror import schema
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId, check_ref, check_word
 from stxmirror.times import format_build_date, format_time
 
-VERBS = ("build", "publish")
-TRIGGERS = ("cron", "person")
-REASON_MAX = 200
-
-_TOKEN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}", re.ASCII)
+SCHEMA_NAME = "request-1"
 
 
 @dataclass(frozen=True)
@@ -41,17 +38,16 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse what no later step could make sense of."""
+        found = schema.findings(asdict(self), SCHEMA_NAME)
+        if found:
+            raise StxMirrorError("; ".join(f"the request's {problem}" for problem in found))
         check_ref(self.ref)
-        check_reason(self.reason)
+        _check_reason(self.reason)
         for build_id in (self.resume_id, self.build_id):
             if build_id:
                 BuildId.parse(build_id)
         if self.from_stage:
             check_word(self.from_stage, "stage")
-        if not _TOKEN.fullmatch(self.token) or self.verb not in VERBS:
-            raise StxMirrorError(f"the request {self.verb!r} {self.token!r} is not understood")
-        if self.trigger not in TRIGGERS or not isinstance(self.force, bool):
-            raise StxMirrorError("the request's trigger is cron or person, its force a boolean")
         if bool(self.resume_id) != bool(self.from_stage):
             raise StxMirrorError("--resume and --from go together: which build, from which stage")
         if (self.verb == "publish") != bool(self.build_id):
@@ -67,10 +63,10 @@ class Request:
     def from_json(cls, text: str) -> Request:
         """Read what :meth:`to_json` wrote."""
         try:
-            values = json.loads(text)
-            known = {field.name for field in fields(cls)}
-            return cls(**{key: value for key, value in values.items() if key in known})
-        except (AttributeError, TypeError, ValueError) as error:
+            return cls(**json.loads(text))
+        except StxMirrorError:
+            raise
+        except (TypeError, ValueError) as error:
             raise StxMirrorError(f"the request is not understood: {error}") from error
 
     def to_json(self) -> str:
@@ -94,13 +90,9 @@ class Request:
         }
 
 
-def check_reason(reason: str) -> str:
-    """Return the reason of a build if it is one plain line; Ansible must not see a template."""
-    if not isinstance(reason, str) or not reason.strip() or not reason.isprintable():
+def _check_reason(reason: str) -> None:
+    """Refuse a reason that is not one plain line; Ansible must not see a template."""
+    if not reason.strip() or not reason.isprintable():
         raise StxMirrorError("the reason is not one line of text: say in a few words why you build")
-    if len(reason) > REASON_MAX or re.search(r"\{[{%#]", reason):
-        raise StxMirrorError(
-            f"the reason is longer than {REASON_MAX} characters or has '{{{{', '{{%' or '{{#' "
-            "in it: say it in plain words"
-        )
-    return reason
+    if re.search(r"\{[{%#]", reason):
+        raise StxMirrorError("the reason has '{{', '{%' or '{#' in it: say it in plain words")

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "filter_plugins": {"pure"},
     "action_plugins": {"pure"},
     "callback_plugins": {"pure"},
+    "lookup_plugins": {"pure"},
     "library": {"pure", "state", "builder", "module_utils"},
 }
 

@@ -13,15 +13,15 @@ GROUPS = {"build_hosts", "mirrors", "registries"}
 
 def _planned() -> dict[str, set[str]]:
     """The roles that each group gets by vars/host_roles.yml."""
-    text = yaml.safe_load((PLAYBOOKS / "vars/host_roles.yml").read_text())["host_roles"]
-    planned: dict[str, set[str]] = {"all": set()}
-    for roles, group in re.findall(
-        r"\[([^\]]*)\](?: if inventory_hostname in groups\['(\w+)'\])?", text
-    ):
-        names = set(re.findall(r"'(\w+)'", roles))
-        if names and not names <= GROUPS:
-            planned.setdefault(group or "all", set()).update(names)
+    variables = _host_roles()
+    everywhere = re.findall(r"\[([^\]]*)\]", variables["host_roles"])
+    planned = {"all": {name for roles in everywhere for name in re.findall(r"'(\w+)'", roles)}}
+    planned.update({group: set(roles) for group, roles in variables["group_roles"].items()})
     return planned
+
+
+def _host_roles() -> dict:
+    return yaml.safe_load((PLAYBOOKS / "vars/host_roles.yml").read_text())
 
 
 def _played() -> dict[str, set[str]]:
@@ -43,3 +43,16 @@ def _played() -> dict[str, set[str]]:
 
 def test_every_role_is_looked_at_before_it_is_played():
     assert _planned() == _played()
+
+
+def test_roles_of_builds_are_listed():
+    """Their variables are refused outside of scheduler_variables, where no build reads them."""
+    roles = {path.name for path in (PLAYBOOKS.parent / "roles").iterdir()}
+    played = {
+        name
+        for playbook in ("build", "publish", "prune")
+        for name in re.findall(
+            r"\b(?:role|name): (\w+)$", (PLAYBOOKS / f"{playbook}.yml").read_text(), re.MULTILINE
+        )
+    }
+    assert set(_host_roles()["build_roles"]) == played & roles

@@ -18,6 +18,7 @@ SOURCES = (
     "filter_plugins",
     "action_plugins",
     "callback_plugins",
+    "lookup_plugins",
     "script/lib",
     "tests",
 )
@@ -25,7 +26,13 @@ _MODULE = re.compile(r"stxmirror(\.\w+)+")
 # Plugins are named by their stem: `call("write_file", ...)`, "playbooks/check_inventory.yml".
 # The paths in these are examples, and rules.
 _EXAMPLES = ("tests/run/", "tests/unit/test_since.py")
-_PLUGINS = ("library/", "filter_plugins/", "action_plugins/", "callback_plugins/")
+_PLUGINS = (
+    "library/",
+    "filter_plugins/",
+    "action_plugins/",
+    "callback_plugins/",
+    "lookup_plugins/",
+)
 
 
 class Imports:

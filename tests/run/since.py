@@ -37,7 +37,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"sample/.*", ("tools", "e2e")),
     (r"roles/.*|molecule/.*", ()),  # scenarios: see roles_of
     (r"profiles/.*|inventories/example/.*|script/drift", ()),
-    (r"stxmirror/.*|library/.*|module_utils/.*|(filter|action|callback)_plugins/.*", ()),
+    (r"stxmirror/.*|library/.*|module_utils/.*|(filter|action|callback|lookup)_plugins/.*", ()),
     (r"tests/(unit|mirror|pages|sandbox|hosts|local|faults|iso|sample|helpers)/.*", ()),
 )
 # Parts of the package that a role brings to a host as a program.

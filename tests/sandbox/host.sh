@@ -40,5 +40,4 @@ cp -r "$@" usr/local/libexec/stx-mirror
 # So that no test waits for as long as a build may.
 sed -i 's/^\(GRACE\|MEASURE\)_SECONDS = .*/\1_SECONDS = 2.0/' usr/local/libexec/stx-mirror/run_as_builder/processes.py
 
-echo ready
-exec chroot . sleep 100000
+exec chroot . sh -c 'echo ready; exec sleep 100000'

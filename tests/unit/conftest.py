@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -158,3 +161,23 @@ def paths(tmp_path, make_stream):
     ]
     (variables / "streams.yml").write_text(yaml.safe_dump({"streams": entries}))
     return paths
+
+
+@pytest.fixture(scope="session")
+def crontab(tmp_path_factory) -> Callable[[str], bool]:
+    """Whether this machine's own crontab reads a file; it only tries, and installs nothing."""
+    program = shutil.which("crontab")
+    if program is None:
+        pytest.skip("needs crontab (package cron or cronie)")
+    usage = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stderr
+    option = "-T" if "-T" in usage else "-n"
+    path = tmp_path_factory.mktemp("cron") / "crontab"
+
+    def reads(lines: str) -> bool:
+        path.write_text(lines)
+        done = subprocess.run([program, option, str(path)], capture_output=True, check=False)
+        return done.returncode == 0
+
+    if not reads("* * * * * true\n") or reads("x\n"):
+        pytest.skip("crontab cannot try a file here")
+    return reads

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -158,24 +155,49 @@ def test_it_is_the_newest_and_never_in_the_future(now):
     assert (due.minute, due.hour % 6) == (7, 0)
 
 
-@pytest.fixture(scope="session")
-def crontab(tmp_path_factory) -> Callable[[str], bool]:
-    """Whether this machine's own crontab reads a file; it only tries, and installs nothing."""
-    program = shutil.which("crontab")
-    if program is None:
-        pytest.skip("needs crontab (package cron or cronie)")
-    usage = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stderr
-    option = "-T" if "-T" in usage else "-n"
-    path: Path = tmp_path_factory.mktemp("cron") / "crontab"
+@pytest.fixture
+def written(template, make_stream) -> list[str]:
+    """What role scheduler writes into cron's file, without comments and environment."""
+    entries = [
+        make_stream(name=f"s{number}", match=f"f/x{number}", schedule=line)
+        for number, line in enumerate(ACCEPTED)
+    ]
+    entries.append(make_stream(name="old", match="r/1.0", schedule="0 2 * * *", retired=True))
+    entries.append(make_stream(name="by-hand", match="r/2.0"))
+    path = PROJECT / "roles/scheduler/templates/crontab.j2"
+    content = template(
+        f"lookup('ansible.builtin.template', '{path}')",
+        scheduler_streams=entries,
+        scheduler_prune_schedule="30 6 * * *",
+        ansible_managed="two\nlines",
+    )
+    assert content.endswith("\n")
+    return [line for line in content.splitlines() if line[:1] not in "#SPM"]
 
-    def reads(lines: str) -> bool:
-        path.write_text(lines)
-        done = subprocess.run([program, option, str(path)], capture_output=True, check=False)
-        return done.returncode == 0
 
-    if not reads("* * * * * true\n") or reads("x\n"):
-        pytest.skip("crontab cannot try a file here")
-    return reads
+def test_every_line_that_the_role_writes_begins_with_a_schedule_of_ours(written):
+    """The file is generated from these alone: what they may be is what cron meets."""
+    assert [" ".join(line.split(" ")[:5]) for line in written] == [*ACCEPTED, "30 6 * * *"]
+    assert {line.split(" ")[5] for line in written} == {"orchestrator"}
+    # To cron a % is a line break, and a command ends at 1000 characters.
+    assert not [line for line in written if "%" in line or len(line) > 998]
+
+
+def test_the_real_cron_reads_what_the_role_writes(written, crontab):
+    assert crontab("".join(f"{line}\n" for line in written))
+
+
+@pytest.mark.parametrize(
+    "line", ["5/10 * * * *", "0 2 30 2 *", "@daily", "", "0 2 * * *\n* * * * *"]
+)
+def test_when_builds_are_pruned_goes_through_the_same_grammar(template, line):
+    from ansible.errors import AnsibleError
+
+    assert template("'30 6 * * *' | checked_schedule") == "30 6 * * *"
+    with pytest.raises(AnsibleError):
+        template("line | checked_schedule", line=line)
+    tasks = (PROJECT / "roles/scheduler/tasks/preflight.yml").read_text()
+    assert "scheduler_prune_schedule | checked_schedule" in tasks
 
 
 def test_the_real_cron_refuses_what_we_say_it_refuses(crontab):

@@ -117,10 +117,16 @@ def test_log_is_the_orchestrators_and_rotates(host):
     assert host.file("/var/log/stx-mirror/cron.log.1").exists
 
 
-def test_unit_helper_is_roots(host):
-    helper = host.file("/usr/local/libexec/stx-mirror/build-unit")
+@pytest.mark.parametrize(
+    "call", ["build-unit start ../../etc 60", "run-as-builder reset </dev/null"]
+)
+def test_helpers_are_roots(host, call):
+    """Nobody else may change what the orchestrator may start as root."""
+    directory = "/usr/local/libexec/stx-mirror"
+    helper = host.file(f"{directory}/{call.split()[0]}")
     assert (helper.user, helper.mode) == ("root", 0o755)
-    assert host.run("/usr/local/libexec/stx-mirror/build-unit start ../../etc 60").rc == 2
+    assert host.check_output(f"find {directory} ! -user root -o -perm /022 ! -type l") == ""
+    assert host.run(f"{directory}/{call}").rc == 2
 
 
 @pytest.mark.parametrize(

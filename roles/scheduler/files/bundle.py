@@ -16,9 +16,9 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
 import tarfile
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 
 # What is run or installed on a build host; tests, scenarios and an admin's inventories are not.
@@ -27,7 +27,6 @@ DEPLOYED = (
     "filter_plugins",
     "library",
     "LICENSE",
-    "module_utils",
     "playbooks",
     "profiles",
     "pyproject.toml",
@@ -40,20 +39,38 @@ DEPLOYED = (
 
 
 def files(project: Path) -> list[Path]:
-    """Return the files to deploy: git's tracked and new ones, or all where there is no git."""
-    listed = subprocess.run(
-        ["git", "-C", str(project), "ls-files", "-z", "-co", "--exclude-standard", *DEPLOYED],
-        capture_output=True,
-        check=False,
+    """Return the files to deploy, whether they lie in a checkout or in an unpacked archive.
+
+    git is not asked: it may be missing, refuse another person's checkout, or have rules of
+    its owner's.
+    """
+    ignored = ignored_names(project)
+    found = []
+    for top in DEPLOYED:
+        path = project / top
+        found += [path] if path.is_file() else []
+        for directory, below, names in os.walk(path):
+            here = Path(directory)
+            below[:] = [name for name in below if not is_ignored(here / name, project, ignored)]
+            found += [here / name for name in names]
+    return sorted(
+        path for path in found if path.is_file() and not is_ignored(path, project, ignored)
     )
-    if listed.returncode == 0:
-        names = {name for name in listed.stdout.decode().split("\0") if name}
-        found = [project / name for name in names]
-    else:
-        tops = [project / name for name in DEPLOYED]
-        found = [path for top in tops for path in (top, *top.rglob("*"))]
-    # What git lists may have been deleted since.
-    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+def ignored_names(project: Path) -> list[str]:
+    """Return the patterns of the project's own .gitignore, which has plain ones only."""
+    file = project / ".gitignore"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return ["__pycache__", *(line.rstrip("/") for line in lines if line and line[0] != "#")]
+
+
+def is_ignored(path: Path, project: Path, patterns: list[str]) -> bool:
+    """Whether a pattern, or the habit of editors and tools, leaves a file or directory out."""
+    if path.name.startswith(".") or path.name.endswith("~"):
+        return True
+    inside = "/" + path.relative_to(project).as_posix()
+    return any(fnmatch(inside if "/" in each else path.name, each) for each in patterns)
 
 
 def member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:

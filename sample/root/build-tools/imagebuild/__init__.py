@@ -25,7 +25,7 @@ def listed(environment: Env, suffix: str) -> list[tuple[Path, str]]:
     for git in gits(environment.repo):
         path = git / f"{DISTRO}_{suffix}.inc"
         if path.is_file():
-            lines = (line.split("#", 1)[0].strip() for line in path.read_text().splitlines())
+            lines = (line.split("#", 1)[0].strip() for line in path.read_text().split("\n"))
             found += [(git, line) for line in lines if line]
     return found
 

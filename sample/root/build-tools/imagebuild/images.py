@@ -132,7 +132,7 @@ def _wanted(environment: Env, arguments: argparse.Namespace) -> list[Image]:
 
 def _read(path: Path) -> Image:
     fields = {"IMAGE_UPDATE_VER": "0", "ENTRYPOINT": "/bin/sh"}
-    for words in (shlex.split(line, comments=True) for line in path.read_text().splitlines()):
+    for words in (shlex.split(line, comments=True) for line in path.read_text().split("\n")):
         for word in words:
             key, _, value = word.partition("=")
             fields[key] = value

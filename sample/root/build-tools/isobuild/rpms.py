@@ -38,7 +38,7 @@ def run(command: list[str], **options: object) -> str:
 def read_package(path: Path) -> Package:
     """Read the header of the RPM file ``path``."""
     facts: dict[str, list[str]] = {"N": [], "T": [], "P": [], "R": []}
-    for line in run(["rpm", "-qp", "--nosignature", "--qf", QUERY, str(path)]).splitlines():
+    for line in run(["rpm", "-qp", "--nosignature", "--qf", QUERY, str(path)]).rstrip("\n").split("\n"):
         kind, _, value = line.partition(" ")
         facts[kind].append(value)
     return Package(

@@ -67,7 +67,8 @@ def read(paths: list[Path]) -> list[Rpm]:
 
 
 def _rpm(path: Path, block: str) -> Rpm:
-    head, *lines = block.splitlines()
+    # A name may hold what Python takes for the end of a line, such as U+0085.
+    head, *lines = block.rstrip("\n").split("\n")
     name, evr, source = head.split("\t")
     found: dict[str, list[Dep]] = {"P": [], "R": []}
     files = set()

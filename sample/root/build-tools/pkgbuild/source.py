@@ -44,7 +44,7 @@ def package_dirs(repo: Path, build_type: str) -> list[PackageDir]:
         listing = git / f"{DISTRO}_pkg_dirs{suffix}"
         if not listing.is_file():
             continue
-        for line in listing.read_text().splitlines():
+        for line in listing.read_text().split("\n"):
             name = line.split("#", 1)[0].strip()
             if not name:
                 continue

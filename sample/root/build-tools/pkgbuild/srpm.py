@@ -214,8 +214,8 @@ def _spec_says(
     requires: set[str] = set()
     for spec in specs:
         for option, into in (("--provides", provides), ("--requires", requires)):
-            for line in _rpmspec([option], spec, work, environ).splitlines():
-                into.add(line.split()[0])
+            for line in _rpmspec([option], spec, work, environ).split("\n"):
+                into.update(line.split(" ")[:1] if line else ())
     return tuple(sorted(provides)), tuple(sorted(requires))
 
 
@@ -248,6 +248,6 @@ def _describe(
         ["rpm", "-qp", "--nosignature", "--queryformat",
          "%{NAME}\n%{NAME}-%{VERSION}-%{RELEASE}\n[%{REQUIRENEVRS}\n]", str(path)],
         path.parent, dict(os.environ),
-    ).splitlines()  # fmt: skip
+    ).split("\n")  # fmt: skip
     build_requires = tuple(r for r in out[2:] if r and not r.startswith("rpmlib("))
     return Srpm(path, out[0], out[1], build_requires, provides, requires, is_big)

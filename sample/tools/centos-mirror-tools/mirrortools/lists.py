@@ -26,7 +26,7 @@ class Wanted(NamedTuple):
 
 def _lines(text: str) -> list[tuple[int, list[str]]]:
     """The words of each line that has any, with its number; ``#`` starts a comment."""
-    numbered = ((n, line.split("#", 1)[0].split()) for n, line in enumerate(text.splitlines(), 1))
+    numbered = ((n, line.split("#", 1)[0].split()) for n, line in enumerate(text.split("\n"), 1))
     return [(n, words) for n, words in numbered if words]
 
 
