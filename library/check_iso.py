@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Check the ISO of a build."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -59,6 +59,8 @@ verdicts:
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror import parts
 from stxmirror.builder import sanity
 from stxmirror.builder.module import run
@@ -75,16 +77,16 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "id": {"type": "str", "required": True},
             "min_bytes": {"type": "int", "required": True},
             "failure_markers": {"type": "list", "elements": "str", "required": True},
             "installed_uefi": {"type": "bool", "required": True},
         },
-        action,
-        check={"verdicts": {}},
+        supports_check_mode=True,
     )
+    run(module, action, check={"verdicts": {}})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Close a build as a success or a failure, or take it back."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -49,6 +49,8 @@ RETURN = r"""
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror.builder import session as sessions
 from stxmirror.builder.collecting import close_good
 from stxmirror.builder.module import run
@@ -70,8 +72,8 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "id": {"type": "str", "required": True},
             "result": {
                 "type": "str",
@@ -80,8 +82,9 @@ def main() -> None:
             },
             "why": {"type": "str", "default": ""},
         },
-        action,
+        supports_check_mode=True,
     )
+    run(module, action)
 
 
 if __name__ == "__main__":

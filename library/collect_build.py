@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Gather what a build made into the tree that is published."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -61,6 +61,8 @@ RETURN = r"""
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror import parts
 from stxmirror.builder.collecting import Words, collect
 from stxmirror.builder.module import run
@@ -82,16 +84,17 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "id": {"type": "str", "required": True},
             "secret_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "private_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "sign": {"type": "list", "elements": "str", "required": True},
             "again": {"type": "bool", "default": True},
         },
-        action,
+        supports_check_mode=True,
     )
+    run(module, action)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Talk to the mirror: publish a build, list what is there, prune."""
 
 # SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Give a build its id, its places and its record."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -94,6 +94,8 @@ reuse:
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror import parts
 from stxmirror.builder.keeping import reuse_directory
 from stxmirror.builder.module import run
@@ -122,8 +124,8 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "stream": {"type": "dict", "required": True},
             "reason": {"type": "str", "required": True},
             "trigger": {"type": "str", "choices": ["cron", "person"], "default": "person"},
@@ -133,6 +135,10 @@ def main() -> None:
             "mirror": {"type": "str", "default": ""},
             "known_hosts": {"type": "path", "required": True},
         },
+        supports_check_mode=True,
+    )
+    run(
+        module,
         action,
         check={"id": "", "workspace": "", "repo_root": "", "inputs": "", "reuse": ""},
     )

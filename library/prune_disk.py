@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Delete what builds have left on a build host's disk."""
 
 # SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Write how a run ended."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -78,6 +78,8 @@ why:
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror import parts
 from stxmirror.builder.module import run
 from stxmirror.builder.reporting import Run, report
@@ -101,8 +103,8 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "ref": {"type": "str", "required": True},
             "request": {"type": "str", "required": True},
             "started": {"type": "str", "required": True},
@@ -112,9 +114,9 @@ def main() -> None:
             "nothing_new": {"type": "bool", "default": False},
             "why": {"type": "str", "default": ""},
         },
-        action,
-        check={"reached": True, "why": ""},
+        supports_check_mode=True,
     )
+    run(module, action, check={"reached": True, "why": ""})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Run the stages of a build's profile."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -51,6 +51,8 @@ RETURN = r"""
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror.builder import stages
 from stxmirror.builder.module import run
 from stxmirror.builder.session import PartFailed, Session
@@ -71,14 +73,15 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "id": {"type": "str", "required": True},
             "deadline": {"type": "int", "default": 0},
             "min_free_bytes": {"type": "int", "required": True},
         },
-        action,
+        supports_check_mode=True,
     )
+    run(module, action)
 
 
 if __name__ == "__main__":

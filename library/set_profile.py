@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Give a build its profile."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -43,6 +43,8 @@ RETURN = r"""
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror import parts
 from stxmirror.builder.module import run
 from stxmirror.builder.session import Session, set_profile
@@ -59,13 +61,14 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "id": {"type": "str", "required": True},
             "profile": {"type": "dict", "required": True},
         },
-        action,
+        supports_check_mode=True,
     )
+    run(module, action)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """Bring the sources of a build to its manifest."""
 
 # SPDX-License-Identifier: Apache-2.0
@@ -84,6 +84,8 @@ new:
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from stxmirror import parts
 from stxmirror.builder import sources
 from stxmirror.builder.module import run
@@ -102,8 +104,8 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
+    module = AnsibleModule(
+        argument_spec={
             "id": {"type": "str", "required": True},
             "force": {"type": "bool", "default": False},
             "repo": {"type": "list", "elements": "str", "required": True},
@@ -114,9 +116,9 @@ def main() -> None:
             "sync_timeout": {"type": "float", "required": True},
             "commits": {"type": "int", "required": True},
         },
-        action,
-        check={"new": True},
+        supports_check_mode=True,
     )
+    run(module, action, check={"new": True})
 
 
 if __name__ == "__main__":

@@ -92,9 +92,7 @@ def _key_problems(
         if key in options:
             problems += value_problems(f"{name}.{key}", item, options[key], secret=secret)
         else:
-            meant = (
-                suggestion(str(key), options, NEAREST) or f"one of {', '.join(sorted(options))}"
-            )
+            meant = suggestion(str(key), options, NEAREST) or f"one of {', '.join(sorted(options))}"
             problems.append(f"{name} has no key {key}: write {meant}")
     problems += [
         f"{name} lacks the key {key}: {first_sentence(option)}"

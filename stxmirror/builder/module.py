@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # type: ignore[import-untyped]
-
 from stxmirror.errors import StxMirrorError
 
 
 def run(
-    spec: Mapping[str, Any],
+    module: Any,
     action: Callable[[dict[str, Any]], dict[str, Any]],
     check: Mapping[str, Any] | None = None,
 ) -> None:
-    """Run a module that does ``action`` with its parameters and returns what that returns.
+    """Do ``action`` with the parameters of an ``AnsibleModule``, and return what that returns.
 
     In check mode nothing is done, and ``check`` is returned. An error that is meant for people
-    becomes the message of the failed task.
+    becomes the message of the failed task. Each module makes its ``AnsibleModule`` itself: Ansible
+    knows by that import how a module is started.
     """
-    module = AnsibleModule(argument_spec=dict(spec), supports_check_mode=True)
     if module.check_mode:
         module.exit_json(changed=True, **(check or {}))
     try:

@@ -21,6 +21,7 @@ cd "$root"
 grep -v '^builder:' /etc/passwd >etc/passwd.new && mv etc/passwd.new etc/passwd
 grep -Ev '^(cgts|mock):' /etc/group >etc/group.new && mv etc/group.new etc/group
 echo 'builder:x:54321:54751::/home/builder:/bin/bash' >>etc/passwd
+echo 'builder:*:20000::::::' >>etc/shadow
 printf '%s\n' 'cgts:x:54751:' 'mock:x:54751:builder' >>etc/group
 install -d -m 0755 import home
 install -d -m 0700 -o 54321 -g 54751 home/builder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import signal
 import stat
 import threading
@@ -133,6 +134,31 @@ def test_the_command_is_the_builder_in_a_clean_environment(master: Build) -> Non
         "mock-cache 2775 root cgts",
         "sbuild 750 builder cgts",
     ]
+
+
+def test_what_lies_in_temporary_directories_gives_no_rights(master: Build) -> None:
+    mounts = [line.split() for line in master.sh("cat /proc/self/mounts").splitlines()]
+    options = {mount[1]: mount[3].split(",") for mount in mounts}
+    for directory in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108
+        assert {"nosuid", "nodev"} <= set(options[directory]), directory
+
+
+def test_mock_can_work_in_there(host: Host, master: Build) -> None:
+    """It comes to root by sudo, mounts file systems in its roots and leaves what is root's."""
+    if shutil.which("sudo") is None:
+        pytest.skip("sudo is missing: install sudo")
+    rules = "Defaults use_pty, logfile=/var/log/sudo.log\nbuilder ALL=(root) NOPASSWD: /bin/sh\n"
+    host.sh(f"printf '{rules}' >/etc/sudoers.d/60-builder; chmod 440 /etc/sudoers.d/60-builder")
+    host.sh("rm -f /var/log/sudo.log; touch /var/log/sudo.log")
+    root = "/localdisk/loadbuild/mock/root"
+    script = f"id -u; mkdir -p {root}/dev; mount -t tmpfs x {root}/dev; touch {root}/dev/in-memory"
+    assert master.sh(f"sudo -n /bin/sh -euc '{script}'; ls {root}/dev") == "0\nin-memory\n"
+    assert "COMMAND=/bin/sh" in host.sh("cat /var/log/sudo.log")
+    assert host.sh(f"stat -c %U {master.state}/mock/root") == "root\n"
+    assert master.sh(f"ls -A {root}/dev") == ""
+    asked = {"project": master.project, "workspace": master.workspace}
+    assert host.call("remove", asked).returncode == 0
+    assert host.sh(f"find /localdisk -name {master.workspace}") == ""
 
 
 # What a build leaves

@@ -31,8 +31,8 @@ RUN = Path("/run")
 # Empty, but for what a command is shown in them.
 COVERED = (LOCALDISK, IMPORT, HOME.parent)
 HIDDEN = (Path("/var/lib/stx-mirror"), Path("/var/log/stx-mirror"))
-# The system's log, which sudo writes to, and docker where the builder may use it.
-SOCKETS = (RUN / "systemd/journal/dev-log", RUN / "docker.sock")
+# What sudo records in, and docker where the builder may use it.
+WRITTEN = (Path("/var/log/sudo.log"), RUN / "systemd/journal/dev-log", RUN / "docker.sock")
 # The kernel's own: what is in them is new, or root's.
 KERNEL = (b"dev", b"proc", b"sys")
 
@@ -122,7 +122,8 @@ def shown(request: Request, temporary: str) -> list[tuple[Path, Path, int]]:
     rights = 0 if request.sources == "write" else READ_ONLY
     pairs = [(request.work, request.work, 0), (request.downloads, DOWNLOADS, 0)]
     if request.sources != "none":
-        pairs += [(path, path, rights) for path in (request.checkout, request.cache)]
+        # The checkout is the build's own; the git objects that it borrows serve later builds.
+        pairs += [(request.checkout, request.checkout, 0), (request.cache, request.cache, rights)]
     if request.kept:
         pairs.append((KEPT / request.kept, KEPT / request.kept, READ_ONLY))
     pairs += [(source, target, 0) for source, target, _ in request.own()]
@@ -135,7 +136,7 @@ def make_view(request: Request, temporary: str) -> None:
     """Show this process, which has name spaces of its own, what the command may see."""
     # Opened before anything is covered.
     sources = [(open_directory(p), target, add) for p, target, add in shown(request, temporary)]
-    sources += [(os.open(path, os.O_PATH), path, 0) for path in SOCKETS if path.is_socket()]
+    sources += [(os.open(path, os.O_PATH), path, 0) for path in WRITTEN if path.exists()]
     resolver = Path("/etc/resolv.conf").resolve()
     servers = resolver.read_bytes() if request.network and RUN in resolver.parents else None
     close_host()
@@ -146,7 +147,7 @@ def make_view(request: Request, temporary: str) -> None:
     for source, target, add in sources:
         if stat.S_ISDIR(os.fstat(source).st_mode):
             target.mkdir(parents=True, exist_ok=True)
-        else:
+        elif not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
         mount(f"/proc/self/fd/{source}", target, "", MS_BIND)

@@ -103,6 +103,8 @@ def check_installable(packages: list[Package]) -> None:
         run(
             [
                 *("rpm", "-U", "--test", "--nosignature", "--ignorearch", "--ignoreos"),
+                # Nothing is installed here, and this host's own root may be read-only.
+                "--ignoresize",
                 *("--dbpath", database),
                 *(str(package.path) for package in packages),
             ]
