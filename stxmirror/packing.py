@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable
@@ -92,5 +93,8 @@ def main(make: Callable[[], bytes]) -> None:
     parser = argparse.ArgumentParser(description=make.__doc__)
     parser.add_argument("out", type=Path, metavar="OUT")
     out = parser.parse_args().out
-    out.write_bytes(make())
-    out.chmod(0o755)
+    # Renamed when it is complete: several plays on one machine may make and read it at once.
+    part = out.with_name(f"{out.name}.{os.getpid()}")
+    part.write_bytes(make())
+    part.chmod(0o755)
+    part.replace(out)

@@ -106,7 +106,7 @@ def main(project: Path, archive: Path) -> None:
             tar.addfile(info, io.BytesIO(data))
     version = f"{project_version(project)}-{digest.hexdigest()[:12]}"
     archive.parent.mkdir(exist_ok=True)
-    temporary = archive.with_suffix(".part")
+    temporary = archive.with_suffix(f".{os.getpid()}")
     with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
         packed.write(buffer.getvalue())
     temporary.replace(archive)
