@@ -14,26 +14,27 @@ open() { echo "OPEN: $*"; }
 for place in /localdisk/loadbuild/builder/master /localdisk/designer/builder/master \
     /localdisk/designer/cache/master /localdisk/publish /localdisk/kept/master \
     /import/streams /var/lib/stx-mirror/builds /var/log/stx-mirror; do
-    ls "$place"/* >/dev/null 2>\&1 \&\& open "reads $place"
+    ls "$place"/* >/dev/null 2>&1 && open "reads $place"
 done
 for process in /proc/[0-9]*; do
-    ls "$process/root/localdisk/loadbuild/builder/master" >/dev/null 2>\&1 \&\& open "reads through $process"
+    ls "$process/root/localdisk/loadbuild/builder/master" >/dev/null 2>&1 \
+        && open "reads through $process"
 done
-git config --global url.http://evil.example/.insteadOf git:// || open "no git configuration of its own"
+git config --global url.http://evil.example/.insteadOf git:// || open "no HOME of its own"
 for place in /tmp /var/tmp /dev/shm /run/lock /import/mirrors; do
     mkdir -p "$place" 2>/dev/null
     echo evil >"$place/left-by-evil" 2>/dev/null
 done
-(setsid sh -c 'exec sleep 86399' \&)
-timeout 3 sh -c 'exec 3<>/dev/tcp/127.0.0.1/9418' 2>/dev/null \&\& open "the network"
-python3 -c 'import socket; socket.create_connection(("127.0.0.1", 9418), 2)' 2>/dev/null \&\& open "the network"
-sudo -n true 2>/dev/null \&\& open "sudo"
-echo "* * * * * true" | crontab - 2>/dev/null \&\& open "crontab"
-command -v at >/dev/null \&\& echo true | at now 2>/dev/null \&\& open "at"
-mkdir -p "$HOME/.ssh" \&\& echo "ssh-ed25519 AAAA evil" >"$HOME/.ssh/authorized_keys"
+(setsid sh -c 'exec sleep 86399' &)
+python3 -c 'import socket; socket.create_connection(("127.0.0.1", 9418), 2)' 2>/dev/null \
+    && open "the network"
+sudo -n true 2>/dev/null && open "sudo"
+echo "* * * * * true" | crontab - 2>/dev/null && open "crontab"
+command -v at >/dev/null && echo true | at now 2>/dev/null && open "at"
+mkdir -p "$HOME/.ssh" && echo "ssh-ed25519 AAAA evil" >"$HOME/.ssh/authorized_keys"
 echo "TRIED ALL"
 exit 3
-""".replace(r"\&", "&")
+"""
 
 EVIL = {
     "name": "f/evil",
@@ -76,7 +77,8 @@ def test_a_stage_reaches_nothing_of_another_stream(log):
 def test_nothing_of_a_finished_build_is_left_on_the_host(log, builder):
     left = builder.script(
         "find /tmp /var/tmp /dev/shm /run/lock /home/builder /import -name left-by-evil "
-        "-o -name authorized_keys -path '/home/builder/*' | grep -v ^/import/streams/f-evil/ || true\n"
+        "-o -name authorized_keys -path '/home/builder/*' |\n"
+        "grep -v ^/import/streams/f-evil/ || true\n"
         "pgrep -u builder -f 'sleep 86399' || true\n"
         "grep -l evil.example /home/builder/.gitconfig || true"
     )

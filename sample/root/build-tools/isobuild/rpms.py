@@ -38,7 +38,9 @@ def run(command: list[str], **options: object) -> str:
 def read_package(path: Path) -> Package:
     """Read the header of the RPM file ``path``."""
     facts: dict[str, list[str]] = {"N": [], "T": [], "P": [], "R": []}
-    for line in run(["rpm", "-qp", "--nosignature", "--qf", QUERY, str(path)]).rstrip("\n").split("\n"):
+    header = run(["rpm", "-qp", "--nosignature", "--qf", QUERY, str(path)])
+    # A name may hold what Python takes for the end of a line, such as U+0085.
+    for line in header.rstrip("\n").split("\n"):
         kind, _, value = line.partition(" ")
         facts[kind].append(value)
     return Package(
