@@ -20,7 +20,7 @@ KEPT_RUNS = 20
 def play(paths: Paths, name: str, variables: Mapping[str, Any], *, check: bool) -> int:
     """Play ``playbooks/<name>.yml`` on this host; print what it shows; return an exit code."""
     # Late: it takes half a second, and refusals do not need it.
-    import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415
+    import ansible_runner  # noqa: PLC0415
 
     done = ansible_runner.run(
         private_data_dir=str(_private(paths, name)),

@@ -163,7 +163,7 @@ class Run:
 def run_playbook(run: Run) -> str:
     """Run the request's playbook under ansible-runner; return how that ended, in one word."""
     # Late: it takes half a second, and `stopped` does not need it.
-    import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415
+    import ansible_runner  # noqa: PLC0415
 
     private = run.paths.runner(run.project)
     # ansible-playbook is looked up by its name, and this environment's own is the right one.
