@@ -9,6 +9,7 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import fs, manifest
@@ -106,8 +107,8 @@ def _check_same(store: Store, build: BuildId, files: dict[str, Entry]) -> None:
     SHA256SUMS stands for everything that it lists. Its signature is not compared: signing the same
     list again gives other bytes.
     """
-    sums = (store.path(str(build)) / manifest.SUMS).read_bytes()
-    if manifest.digest(sums) != files[manifest.SUMS].sha256:
+    sums = (store.path(str(build)) / names.SUMS).read_bytes()
+    if manifest.digest(sums) != files[names.SUMS].sha256:
         raise StxMirrorError(
             f"{build} is already published with other content, and a published build never "
             "changes: build again, under a new build-date"

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.mirror import manifest
 
@@ -90,7 +91,7 @@ class Index:
         directory = self._public / build_id
         files = []
         try:
-            sums = manifest.parse_sums((directory / manifest.SUMS).read_bytes())
+            sums = manifest.parse_sums((directory / names.SUMS).read_bytes())
         except (OSError, StxMirrorError):
             return  # `mirrorctl verify` is what tells of it
         for path, sha256 in sums.items():

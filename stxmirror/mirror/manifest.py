@@ -16,20 +16,22 @@ from stxmirror import lines
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import ARTIFACT_TYPES, PHASED_TYPES, BuildId, check_word, safe_relative_path
 from stxmirror.mirror.errors import shown
+from stxmirror.names import (
+    CONTEXT,
+    ISO,
+    ISO_NAME,
+    ISO_PLACE,
+    MARKERS,
+    RECORD,
+    SIGNATURE,
+    SUMS,
+    UNLISTED,
+)
 
 # A large nightly has some 25,000 files; a manifest line is below 300 bytes.
 MANIFEST_BYTES_MAX = 64 * 1024 * 1024
 FILE_BYTES_MAX = 2**50
 
-RECORD = "build.json"
-SUMS = "SHA256SUMS"
-SIGNATURE = "SHA256SUMS.asc"
-CONTEXT = "outputs/CONTEXT"
-ISO = "outputs/iso/bootimage.iso"
-MARKERS = {"success": "outputs/success", "fail": "outputs/fail"}
-
-# Not among the files that SHA256SUMS lists: itself, and what signs it.
-UNLISTED = frozenset({SUMS, SIGNATURE})
 _PLAIN_FILES = frozenset({RECORD, SUMS, SIGNATURE, CONTEXT, *MARKERS.values()})
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SUMS_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.ASCII)
@@ -158,7 +160,7 @@ def links(build: BuildId, files: Collection[str]) -> dict[str, str]:
     if CONTEXT in files:
         made["outputs/CONTEXT.sh"] = "CONTEXT"
     if ISO in files:
-        made[f"outputs/iso/bootimage-{build.build_date}.iso"] = "bootimage.iso"
+        made[f"{ISO_PLACE}/bootimage-{build.build_date}.iso"] = ISO_NAME
     return made
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import aliases, fs, manifest
@@ -178,13 +179,13 @@ def _copy(source: Path, target: Path) -> None:
 
 def _check_content(build: BuildId, files: dict[str, Entry], tree: Path) -> str:
     """Return the build's result once its own records agree with each other and with the files."""
-    manifest.check_sums(manifest.parse_sums((tree / manifest.SUMS).read_bytes()), files)
-    record = read_record((tree / manifest.RECORD).read_bytes())
+    manifest.check_sums(manifest.parse_sums((tree / names.SUMS).read_bytes()), files)
+    record = read_record((tree / names.RECORD).read_bytes())
     if record["id"] != str(build):
         raise StxMirrorError(f"build.json is of {record['id']}, not of {build}: publish that one")
-    if manifest.MARKERS[record["result"]] not in files:
+    if names.MARKERS[record["result"]] not in files:
         raise StxMirrorError(
-            f"build.json says {record['result']}, and {manifest.MARKERS[record['result']]} is not "
+            f"build.json says {record['result']}, and {names.MARKERS[record['result']]} is not "
             "there: close the build again"
         )
     return record["result"]

@@ -18,9 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import RESERVED_NAMES, BuildId
-from stxmirror.mirror import fs, manifest
+from stxmirror.mirror import fs
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.errors import Busy
 from stxmirror.mirror.record import Record
@@ -148,7 +149,7 @@ class Store:
     def record(self, build_id: str) -> Record | None:
         """Return the build.json of a build in the tree, ``None`` if the disk has damaged it."""
         try:
-            return read_record((self.path(build_id) / manifest.RECORD).read_bytes())
+            return read_record((self.path(build_id) / names.RECORD).read_bytes())
         except (OSError, ValueError):
             return None
 

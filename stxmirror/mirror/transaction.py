@@ -11,8 +11,9 @@ import stat
 import sys
 from collections.abc import Collection, Iterator
 
+from stxmirror import names
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, fs, manifest
+from stxmirror.mirror import aliases, fs
 from stxmirror.mirror.errors import Busy, explain
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.state import BuildState
@@ -168,6 +169,6 @@ def _adopted(store: Store, build_id: str) -> BuildState:
     """Return the state of a build in the tree whose own was lost."""
     build = BuildId.parse(build_id)
     path = store.path(build_id)
-    result = "success" if (path / manifest.MARKERS["success"]).is_file() else "fail"
+    result = "success" if (path / names.MARKERS["success"]).is_file() else "fail"
     size = sum(status.st_size for _, status in fs.walk(path) if stat.S_ISREG(status.st_mode))
     return new_state(store, build, result, size)

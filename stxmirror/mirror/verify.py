@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import fs, manifest
@@ -41,9 +42,9 @@ def _problems(
     build: BuildId, directory: Path, read: dict[tuple[int, int], str]
 ) -> list[tuple[str, str]]:
     try:
-        sums = manifest.parse_sums((directory / manifest.SUMS).read_bytes())
+        sums = manifest.parse_sums((directory / names.SUMS).read_bytes())
     except (OSError, StxMirrorError) as error:
-        return [(manifest.SUMS, str(error))]
+        return [(names.SUMS, str(error))]
     found = []
     for path, sha256 in sorted(sums.items()):
         try:
@@ -53,7 +54,7 @@ def _problems(
             found.append((path, error.strerror or "cannot be read"))
     links = manifest.links(build, sums)
     for path, status in fs.walk(directory):
-        if stat.S_ISDIR(status.st_mode) or path in sums or path in manifest.UNLISTED:
+        if stat.S_ISDIR(status.st_mode) or path in sums or path in names.UNLISTED:
             continue
         is_link = stat.S_ISLNK(status.st_mode)
         if not is_link or links.get(path) != str((directory / path).readlink()):
