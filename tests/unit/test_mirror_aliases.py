@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from pathlib import Path
+
 from stxmirror.layout import BuildId
+from stxmirror.mirror import aliases
 from stxmirror.mirror.aliases import Targets, targets
+from stxmirror.mirror.config import Config, Site
 from stxmirror.mirror.state import BuildState, Tombstone
-from stxmirror.retention import Keep, Rule
+from stxmirror.mirror.store import Store
+from stxmirror.retention import Keep, Policy, Rule
 
 TOMBSTONE = Tombstone("it erased disks", "2026-11-03T00:00:00Z", None)
 
@@ -82,3 +88,32 @@ def test_what_goes_keeps_no_legacy_link_and_no_identifier():
     assert targets([old], (), [str(old.id)]) == Targets(
         {"release/2018.10/sample": None}, {}, frozenset()
     )
+
+
+def test_the_links_on_disk_follow_and_only_ours_are_removed(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    for name in ("public", "staging", "state"):
+        (root / name).mkdir(parents=True)
+    policy = Policy((rule("release/5/sample", "stx5"), rule("release/6/sample", "taken")), 182, 1)
+    config = Config(tmp_path / "c", root, Site("A mirror", "/"), policy, 48, 0)
+    store = Store(config, datetime(2026, 11, 22, tzinfo=timezone.utc))
+    store.prepare()
+    states = [state(1, "release/5/sample"), state(2, "release/6/sample")]
+    for one in states:
+        (config.public / str(one.id)).mkdir(parents=True)
+    (config.public / "taken").mkdir()
+    (config.public / "mine").symlink_to("somewhere/else/entirely")
+    places = [one.id.directory for one in states]
+    dates = {one.id.directory: one.id.build_date for one in states}
+    assert aliases.current(store, places) == {}
+    assert aliases.update(store, states) == dates
+    assert aliases.update(store, states) == {}
+    wanted = {place: {"latest_build": date} for place, date in dates.items()}
+    assert aliases.current(store, places) == wanted
+    assert str((config.public / "stx5").readlink()) == "release/5"
+    assert not (config.public / "taken").is_symlink()
+    # Its last build goes: the links leave first, and what is not ours stays.
+    assert aliases.update(store, states, [str(states[0].id)]) == {"release/5/sample": None}
+    assert aliases.current(store, places) == {places[1]: wanted[places[1]]}
+    assert not (config.public / "stx5").is_symlink()
+    assert (config.public / "mine").is_symlink()
