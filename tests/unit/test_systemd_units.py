@@ -1,4 +1,4 @@
-"""The units of module host_files, with a systemd that only writes down what it is told."""
+"""The units of module config_files, with a systemd that only writes down what it is told."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def units(tmp_path):
             "units": [unit for unit, _ in wanted],
             "files": [{**file, **mine} for file in files],
         }
-        reply = call("host_files", arguments, check=check, environment=environment)
+        reply = call("config_files", arguments, check=check, environment=environment)
         told = tmp_path / "states.told"
         lines = told.read_text().splitlines() if told.exists() else []
         return reply, [line.removeprefix("--quiet ") for line in lines]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: host_files
+module: config_files
 short_description: Bring configuration files, and the units that read them, to what they shall be
 version_added: "0.2.0"
 author:
@@ -108,7 +108,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Limit what sudo does
-  host_files:
+  config_files:
     files:
       - path: /etc/sudoers.d/10-hardening
         content: "{{ lookup('ansible.builtin.template', 'sudoers.j2') }}"

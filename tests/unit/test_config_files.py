@@ -1,4 +1,4 @@
-"""Module host_files, called as Ansible calls it."""
+"""Module config_files, called as Ansible calls it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUP = grp.getgrgid(os.getgid()).gr_name
 
 def run(*files, check=False):
     mine = [{"owner": ME, "group": GROUP, **file} for file in files]
-    return call("host_files", {"files": mine}, check=check)
+    return call("config_files", {"files": mine}, check=check)
 
 
 def mode(path):
