@@ -74,13 +74,3 @@ def test_a_port_of_sshd_that_would_lock_the_admins_out(said):
     assert "came in by port 2222" in words
     assert "hardening_ssh_port: 2222 into group_vars/all/hardening.yml" in words
     assert "port" not in said["the port of sshd that this run came in by"]
-
-
-def test_a_build_whose_mirror_is_unknown_does_not_begin(said):
-    words = said["a mirror that the build host does not know"]
-    assert "knows no mirror miror.example.com" in words
-    assert "publish_host in scheduler_variables (group_vars/build_hosts/scheduler.yml)" in words
-    assert "build_env_mirrors" in words
-    assert said["a mirror that it knows"] == ""
-    assert said["a mirror that it knows at that port"] == ""
-    assert "knows no mirror other" in said["a mirror that it knows at another port"]

@@ -29,7 +29,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"roles/container_hosts/.*|molecule/shared/.*|\.config/.*", ("molecule", "e2e")),
     # What lint alone reads, beside the tests that name it.
     (r"docs/.*|.*\.md|LICENSE|LICENSES/.*|REUSE\.toml|\.[^/]*|script/lint|tests/lint/.*", ()),
-    (r"tests/run/.*|tests/bench/.*", ()),
+    (r"tests/(run|bench|mutation)/.*", ()),
     # What only a whole build puts together.
     (r"stxmirror/(builder|controller|mirror|state)/.*", ("e2e",)),
     (r"playbooks/.*|inventories/demo/.*|profiles/sample\.yml", ("e2e",)),

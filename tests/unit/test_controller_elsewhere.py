@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 def test_off_a_build_host_it_says_what_it_is_and_where_the_playbooks_are(
     checkout, paths, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(client, "ACCOUNT", "no-account-of-this-name")
+    monkeypatch.setattr(client, "ORCHESTRATOR", "no-account-of-this-name")
     monkeypatch.setattr(client, "project_directory", lambda: PROJECT if checkout else tmp_path)
     assert cli.main(["status"], paths) == 2
     message = capsys.readouterr().err

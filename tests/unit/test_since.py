@@ -114,10 +114,10 @@ def test_each_target_says_why():
 
 
 def test_files_of_one_part_are_one_job():
-    selected = since.Selection(["tests/iso/test_iso_boot.py", "tests/unit/test_times.py"]).jobs()
+    selected = since.Selection(["tests/iso/test_iso_checks.py", "tests/unit/test_times.py"]).jobs()
     assert [job.command for job in selected if job.name != "lint"] == [
         ("tests/run/unit", "tests/unit/test_times.py"),
-        ("tests/run/tools", "tests/iso/test_iso_boot.py"),
+        ("tests/run/tools", "tests/iso/test_iso_checks.py"),
     ]
 
 
