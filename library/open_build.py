@@ -38,6 +38,10 @@ options:
     description: The stage to resume at, or V(sanity), or empty.
     type: str
     default: ""
+  force:
+    description: Whether to build what has not changed since the last good build.
+    type: bool
+    default: false
   min_free_bytes:
     description: Room that a build needs to begin, in bytes, on each file system that it writes to.
     type: int
@@ -69,8 +73,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+nothing_new:
+  description: Whether the sources are what the last good build had. Then there is no build.
+  returned: success
+  type: bool
 id:
-  description: The build's id.
+  description: The build's id; empty if nothing is new.
   returned: success
   type: str
   sample: master/sample/20261101T020000Z
@@ -100,20 +108,29 @@ from stxmirror import parts
 from stxmirror.builder.keeping import reuse_directory
 from stxmirror.builder.module import run
 from stxmirror.builder.opening import Asked, open_build
+from stxmirror.builder.session import discard
+from stxmirror.builder.sources import nothing_new
 from stxmirror.state.events import Reporter
 from stxmirror.state.paths import Paths
+
+
+NOTHING = {"id": "", "workspace": "", "repo_root": "", "inputs": "", "reuse": ""}
 
 
 def action(params: dict[str, Any]) -> dict[str, Any]:
     """Open the build."""
     paths = Paths()
-    stream = params.pop("stream")
+    stream, forced = params.pop("stream"), params.pop("force")
     reporter = Reporter.of(paths, str(stream["project"]))
     with reporter.part(parts.OPEN.word):
         session = open_build(paths, stream, Asked(ref=str(stream["ref"]), **params))
+        if not forced and nothing_new(session):
+            discard(session)
+            return {**NOTHING, "changed": False, "nothing_new": True}
         reporter.build(session.id)
     return {
         "changed": True,
+        "nothing_new": False,
         "id": session.id,
         "workspace": str(session.workspace),
         "repo_root": str(session.sources),
@@ -131,17 +148,14 @@ def main() -> None:
             "trigger": {"type": "str", "choices": ["cron", "person"], "default": "person"},
             "resume_id": {"type": "str", "default": ""},
             "from_stage": {"type": "str", "default": ""},
+            "force": {"type": "bool", "default": False},
             "min_free_bytes": {"type": "int", "required": True},
             "mirror": {"type": "str", "default": ""},
             "known_hosts": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
-    run(
-        module,
-        action,
-        check={"id": "", "workspace": "", "repo_root": "", "inputs": "", "reuse": ""},
-    )
+    run(module, action, check={**NOTHING, "nothing_new": False})
 
 
 if __name__ == "__main__":

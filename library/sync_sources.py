@@ -22,10 +22,6 @@ options:
     description: The build's id.
     type: str
     required: true
-  force:
-    description: Whether to build what has not changed.
-    type: bool
-    default: false
   repo:
     description: The C(repo) command.
     type: list
@@ -96,9 +92,9 @@ from stxmirror.state.paths import Paths
 def action(params: dict[str, Any]) -> dict[str, Any]:
     """Bring the sources."""
     session = Session.load(Paths(), params.pop("id"))
-    forced, commits = params.pop("force"), params.pop("commits")
+    commits = params.pop("commits")
     with session.part(parts.SYNC.word):
-        new = sources.sync(session, options=params, commits=commits, forced=forced)
+        new = sources.sync(session, options=params, commits=commits)
     return {"changed": True, "new": new}
 
 
@@ -107,7 +103,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "id": {"type": "str", "required": True},
-            "force": {"type": "bool", "default": False},
             "repo": {"type": "list", "elements": "str", "required": True},
             "jobs": {"type": "int", "required": True},
             "attempts": {"type": "int", "required": True},

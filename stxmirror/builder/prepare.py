@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,13 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     make_directories(request)
     if source is None:
         return found
-    restore(Path(request["kept"]) if request["kept"] else None, Path(request["inputs"]))
     root = Path(request["root"])
-    made = checkout.bring(source, Path(request["cache"]), root, revision)
+    kept = Path(request["kept"]) if request["kept"] else None
+    # One waits for the disk, the other mostly for the network.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        restored = beside.submit(restore, kept, Path(request["inputs"]))
+        made = checkout.bring(source, Path(request["cache"]), root, revision)
+        restored.result()
     return {
         "manifest_revision": made.manifest_revision,
         "projects": [asdict(project) for project in made.projects],

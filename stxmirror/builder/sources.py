@@ -31,39 +31,49 @@ BUILD_DATE="{when}"
 """
 
 
-def sync(
-    session: Session,
-    *,
-    options: Mapping[str, Any],
-    commits: int,
-    forced: bool,
-) -> bool:
+def nothing_new(session: Session) -> bool:
+    """Whether every source is what the last good build had; nothing is fetched for that.
+
+    What does not answer may be new: the sync that follows says what is wrong.
+    """
+    good = _sources_of(session, session.previous_good)
+    if good is None or session.parent is not None:
+        return False
+    source = _source(session.record(), {"attempts": 1})
+    try:
+        return bool(_prepare(session, source, known=good)["unchanged"])
+    except StxMirrorError:
+        return False
+
+
+def sync(session: Session, *, options: Mapping[str, Any], commits: int) -> bool:
     """Bring the sources to the manifest; return whether there is anything new to build.
 
     ``options`` are fields of :class:`~stxmirror.builder.checkout.Source`; of more than ``commits``
-    commits in one repository the record lists the newest. Without ``forced``, sources that are
-    what the last good build had are not even fetched. A resumed build keeps its parent's.
+    commits in one repository the record lists the newest. A resumed build keeps its parent's.
     """
     record = session.record()
     if session.parent is not None:
         _prepare(session, None)
         _take_parents(session, record)
         return True
+    good = _sources_of(session, session.previous_good)
+    # What stages left there may be anybody's, and belongs to no later build.
+    session.sandbox.reset_sources()
+    old = {p["path"]: p["commit"] for p in good["projects"]} if good else None
+    found = _prepare(session, _source(record, options), old=old, commits=commits)
+    return _keep(session, record, found)
+
+
+def _source(record: BuildRecord, options: Mapping[str, Any]) -> Source:
     manifest = record["manifest"]
-    source = Source(
+    return Source(
         url=manifest["url"],
         file=manifest["file"],
         branch=manifest["branch"],
         stream=record["stream"],
         **options,
     )
-    good = _sources_of(session, session.previous_good)
-    if good and not forced and _prepare(session, source, known=good)["unchanged"]:
-        return False
-    # What stages left there may be anybody's, and belongs to no later build.
-    session.sandbox.reset_sources()
-    old = {p["path"]: p["commit"] for p in good["projects"]} if good else None
-    return _keep(session, record, _prepare(session, source, old=old, commits=commits))
 
 
 def _prepare(session: Session, source: Source | None, **asked: Any) -> dict[str, Any]:

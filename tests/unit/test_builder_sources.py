@@ -47,7 +47,9 @@ def sync(repo_command):
             **{"probe_timeout": 20, "sync_timeout": 300, **changes},
         }
         with session.part("sync"):
-            return sources.sync(session, options=options, commits=commits, forced=forced)
+            if not forced and sources.nothing_new(session):
+                return False
+            return sources.sync(session, options=options, commits=commits)
 
     return sync
 
