@@ -13,12 +13,26 @@ Version: 1
 Release: 1
 Summary: A package
 License: Apache-2.0
+Group: Development/Tools
+URL: https://example.org/{name}
+Vendor: A vendor
+Packager: A packager
+Distribution: A distribution
+Requires: other
 BuildArch: noarch
 %description
 {description}
 %install
 mkdir -p %{{buildroot}}/usr/share/{name}
 seq 1 20000 > %{{buildroot}}/usr/share/{name}/hello
+%pre
+echo pre
+%post
+echo post
+%preun
+echo preun
+%postun
+echo postun
 %files
 /usr/share/{name}
 %changelog

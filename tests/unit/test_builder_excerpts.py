@@ -56,6 +56,12 @@ def test_every_line_can_be_shown(text):
         assert len(line) <= 500
 
 
+def test_a_long_log_is_told_by_its_last_lines():
+    lines = [f"{number} {'x' * 600}" for number in range(40)]
+    last = excerpts.last_lines("\n".join(lines))
+    assert last == [line[:500] for line in lines[10:]]
+
+
 def test_errors_go_first_and_are_not_said_twice():
     assert excerpts.with_errors(["a: x", "b: y"], ["b: y", "end"]) == ["a: x", "b: y", "end"]
     assert excerpts.with_errors([], []) == []

@@ -10,6 +10,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rpm_files import make_rpm
 
 from stxmirror.builder import rpm_header
 from stxmirror.builder.rpm_header import NotAnRpm, PayloadCheck, read_header
@@ -66,6 +67,40 @@ def test_names_and_time_are_found_whatever_the_signatures_length(padding):
     header = judge(content)
     assert header.build_time == 1_700_000_000
     assert header.texts == [("Name", b"one\0")]
+
+
+def test_fields_are_named_as_rpm_names_them(tmp_path):
+    """Whoever has to mend a package looks for its field by this name."""
+    package = make_rpm(tmp_path, "one") / "RPMS/one-1-1.noarch.rpm"
+    with package.open("rb") as file:
+        texts = {name: content.rstrip(b"\0") for name, content in read_header(file).texts}
+    expected = {
+        "Name": b"one",
+        "Version": b"1",
+        "Release": b"1",
+        "Summary": b"A package",
+        "Description": b"Hello.",
+        "Buildhost": b"builder",
+        "Distribution": b"A distribution",
+        "Vendor": b"A vendor",
+        "License": b"Apache-2.0",
+        "Packager": b"A packager",
+        "Group": b"Development/Tools",
+        "URL": b"https://example.org/one",
+        "Source RPM": b"one-1-1.src.rpm",
+        "Changelog name": b"Ann Lee <ann@example.org> - 1-1",
+        "Changelog text": b"- First",
+        "Base names": b"one\0hello",
+        "Prein": b"echo pre",
+        "Postin": b"echo post",
+        "Preun": b"echo preun",
+        "Postun": b"echo postun",
+    }
+    assert {name: texts.get(name) for name in expected} == expected
+    assert texts["Dir names"].startswith(b"/usr/share/\0")
+    assert b"other" in texts["Requires"]
+    assert b"one" in texts["Provides"]
+    assert texts["Cookie"].startswith(b"builder ")
 
 
 def test_fields_that_have_no_name_here_are_searched_all_the_same():

@@ -59,6 +59,7 @@ def test_what_really_lies_inside_is_read(tree):
     (tree.parent / "way").symlink_to(tree)
     for path in ("a.log", "b/link"):
         assert read_inside(tree / path, [tree]) == b"a.log"
+        assert read_inside(tree / path, ["/nowhere", tree]) == b"a.log"
         assert read_inside(tree.parent / "way" / path, [tree]) == b"a.log"
         assert read_inside(tree / path, [f"{tree.parent}/way/"]) == b"a.log"
 
@@ -76,6 +77,17 @@ def test_what_really_lies_inside_is_read(tree):
 def test_what_leads_out_is_not_opened(tree, target, words):
     (tree / "b/link").symlink_to(target)
     with pytest.raises(Unusable, match=words), open_inside(tree / "b/link", [tree]):
+        raise AssertionError
+
+
+def test_what_may_not_be_read_is_named(tree, monkeypatch):
+    """The tests may run as root, who may read everything."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(Unusable, match="may not read"), open_inside(tree / "a.log", [tree]):
         raise AssertionError
 
 
