@@ -75,6 +75,13 @@ def test_a_good_build_leaves_results_and_downloads(session):
     assert (kept(session) / PACKAGE).read_text() == "package one"
 
 
+def test_a_profile_that_names_nothing_leaves_nothing(paths, make_stream):
+    bare = opened(paths, make_stream())
+    keeping.keep(bare, good=True)
+    assert names(bare) == {"reuse-of", "digests"}
+    assert keeping.reuse_directory(replace(bare, kept=bare.id, previous_good=bare.id)) == ""
+
+
 def test_results_are_shown_to_the_build_that_is_compared_with_them(session, next_build):
     keeping.keep(session, good=True)
     after = next_build(1, session.id)

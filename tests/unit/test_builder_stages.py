@@ -185,6 +185,22 @@ def test_attempts_share_the_time_limit(build, monkeypatch):
     assert [task.time_limit for task in sandbox.tasks] == [60, 35, 10]
 
 
+def test_a_try_that_could_only_begin_after_the_limit_is_none(build, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(stages, "RETRY_PAUSE_SECONDS", 10)
+    made, sandbox = with_outcomes(build(stage("one", "x", retries=5)), outcome("failed"))
+    run = sandbox.run
+
+    def slow(task):
+        clock[0] += 55
+        return run(task)
+
+    sandbox.run = slow
+    fails(made)
+    assert len(sandbox.tasks) == 1
+
+
 def test_the_streams_deadline_bounds_a_stage_and_is_named(build):
     made, sandbox = with_outcomes(
         build(stage("one", "x", time_limit=600)), outcome("timeout", exit_code=None)

@@ -97,6 +97,7 @@ def test_fields_are_named_as_rpm_names_them(tmp_path):
         "Postun": b"echo postun",
     }
     assert {name: texts.get(name) for name in expected} == expected
+    assert b"-O" in texts["Optflags"]
     assert texts["Dir names"].startswith(b"/usr/share/\0")
     assert b"other" in texts["Requires"]
     assert b"one" in texts["Provides"]
