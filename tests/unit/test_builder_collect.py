@@ -137,6 +137,22 @@ def test_the_tree_is_the_specifications(make, tree):
     }
 
 
+def test_an_iso_is_published_under_one_name(make, tree, workspace):
+    (workspace / "export/bootimage.iso").rename(workspace / "export/bootimage-2.iso")
+    found = gather(make(), ALL)
+    assert found.iso["path"] == "outputs/iso/bootimage.iso"
+    assert (tree / "outputs/iso/bootimage.iso").stat().st_size == 4000
+
+
+def test_everybody_may_read_what_is_gathered(make, tree):
+    before = os.umask(0o077)
+    try:
+        gather(make())
+    finally:
+        os.umask(before)
+    assert {(tree / name).stat().st_mode & 0o777 for name in files(tree)} == {0o644}
+
+
 def test_the_digests_are_those_of_all_files(make, tree):
     found = gather(make())
     assert found.digests == {
@@ -305,15 +321,15 @@ def test_a_package_that_metadata_cannot_describe_is_named(make, rpms, workspace,
         gather(make())
 
 
-@pytest.mark.parametrize("code", ["0", "2"])
-def test_metadata_that_names_too_few_packages_is_refused(make, monkeypatch, tmp_path, code):
-    """Whatever the tool's exit code says."""
+@pytest.mark.parametrize(("options", "code"), [("-x 'one*'", 0), ("", 2)])
+def test_metadata_that_lacks_a_package_is_refused(make, monkeypatch, tmp_path, options, code):
+    """Whether the tool's exit code says so or the number of packages."""
     tools = tmp_path / "tools"
     tools.mkdir()
     real = shutil.which("createrepo_c")
     tool = tools / "createrepo_c"
     tool.write_text(
-        f"#!/bin/sh\necho 'C_CREATEREPOLIB: odd.rpm' >&2\n{real} -x 'one*' \"$@\"\nexit {code}\n"
+        f"#!/bin/sh\necho 'C_CREATEREPOLIB: odd.rpm' >&2\n{real} {options} \"$@\"\nexit {code}\n"
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
