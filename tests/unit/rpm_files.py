@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import struct
 import subprocess
 from pathlib import Path
+
+import pytest
 
 SPEC = """Name: {name}
 Version: 1
@@ -48,6 +51,9 @@ def make_rpm(
 
     Its time is clamped, so that it is the same every time.
     """
+    for program in ("rpmbuild", "createrepo_c"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program} (packages rpm and createrepo-c)")
     spec = base / f"{name}.spec"
     spec.write_text(SPEC.format(name=name, description=description, change=change))
     defines = {

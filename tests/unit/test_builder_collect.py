@@ -1,4 +1,4 @@
-"""What a build made is gathered with real RPMs and metadata tools, from a hostile workspace."""
+"""What a build made is gathered with real RPMs and metadata tools."""
 
 from __future__ import annotations
 
@@ -10,98 +10,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from rpm_files import cut_to_a_third, flipped, make_rpm, with_only_md5
+from gathering import ALL, HOST, ID, RPMS, SECRET, files, gather, one
+from rpm_files import cut_to_a_third, flipped, with_only_md5
 
 from stxmirror.builder import collect as collecting
-from stxmirror.builder.collect import Collector, Gathered, Wanted
 from stxmirror.builder.secret_terms import Terms
 from stxmirror.builder.untrusted_files import Unusable
 
-HOST = "build7.example.org"
-SECRET = [HOST, "build7", "/home/ann"]
-ID = "20261101T020000Z"
-
-
-@pytest.fixture(scope="session")
-def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directories RPMS and SRPMS with clean packages, two that tell too much, two that are odd."""
-    base = tmp_path_factory.mktemp("rpms")
-    for name in ("one", "two"):
-        made = make_rpm(base, name)
-    make_rpm(base, "host", host=HOST)
-    make_rpm(base, "told", description=f"Built by hand on {HOST.upper()}.")
-    make_rpm(base, "escape", change="Use \x1b[1mbold\x1b[0m words")
-    # rpmbuild takes a file with this character for no spec, and a macro may still make it.
-    make_rpm(base, "bell", description="Rings%{lua:print(string.char(7))} twice.")
-    return made
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, rpms: Path) -> Path:
-    path = tmp_path / "workspace"
-    for kind, pattern in (("RPMS", "{}-1-1.noarch.rpm"), ("SRPMS", "{}-1-1.src.rpm")):
-        for phase, name in (("std", "one"), ("rt", "two")):
-            place = path / phase / "rpmbuild" / kind
-            place.mkdir(parents=True)
-            shutil.copy(rpms / kind / pattern.format(name), place)
-    (path / "export").mkdir()
-    (path / "export/bootimage.iso").write_bytes(b"\0iso" * 1000)
-    (path / "logs").mkdir()
-    (path / "logs/packages.log").write_text(f"built on {HOST} in /home/ann/x\nbuild70 is fine\n")
-    return path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    made = tmp_path / "publish" / ID
-    made.mkdir(parents=True)
-    return made
-
-
-@pytest.fixture
-def make(tmp_path: Path, workspace: Path, tree: Path):
-    """Make a collector; keywords change how it is made."""
-
-    def make(**changes: object) -> Collector:
-        settings = {
-            "tree": tree,
-            "workspace": workspace,
-            "roots": [workspace],
-            "view": {},
-            "terms": Terms(SECRET),
-            "log_terms": Terms(SECRET),
-            **changes,
-        }
-        target = settings.pop("tree")
-        return Collector(target, **settings)
-
-    return make
-
-
-RPMS = [
-    Wanted(f"{phase}/rpmbuild/{kind}/*.rpm", f"outputs/{kind}/{phase}", required=True)
-    for phase in ("std", "rt")
-    for kind in ("RPMS", "SRPMS")
-]
-ALL = [*RPMS, Wanted("export/*.iso", "outputs/iso", required=False)]
-
-
-def gather(collector: Collector, wanted: list[Wanted] = ALL, *, metadata: bool = True) -> Gathered:
-    for entry in wanted:
-        collector.collect(entry)
-    collector.collect_logs("**", f"{collector.workspace}/logs")
-    collector.tidy(["inputs/downloads"], ["build.json"])
-    if metadata and not collector.found.problems:
-        collector.make_metadata()
-    return collector.found
-
-
-def one(source: str, place: str = "outputs/helm-charts") -> list[Wanted]:
-    return [Wanted(source, place, required=True)]
-
-
-def files(tree: Path) -> set[str]:
-    return {str(path.relative_to(tree)) for path in tree.rglob("*") if not path.is_dir()}
+pytest_plugins = ("gathering",)
 
 
 def repoquery(directory: Path) -> set[str]:
@@ -358,129 +274,3 @@ def test_a_package_cut_within_its_header_is_named(make, tree, workspace):
         (problem,) = gather(make(), RPMS).problems
         assert problem.startswith("std/rpmbuild/RPMS/one-1-1.noarch.rpm cannot be published: ")
         assert not (tree / "outputs/RPMS/std/one-1-1.noarch.rpm").exists()
-
-
-@pytest.mark.parametrize(
-    ("plant", "words"),
-    [
-        (lambda p: p.symlink_to("/etc/shadow"), "outside"),
-        (lambda p: p.symlink_to("../../secret"), "outside"),
-        (lambda p: p.symlink_to("/proc/self/environ"), "outside"),
-        (lambda p: p.symlink_to(p.name), "symbolic links"),
-        (lambda p: p.symlink_to("nowhere"), "No such file"),
-        (os.mkfifo, "not a regular file"),
-        (lambda p: p.symlink_to("/dev/zero"), "not a regular file"),
-        (lambda p: p.write_text("no rpm"), "not an RPM"),
-        (lambda p: p.write_bytes(b"\xed\xab\xee\xdb" + b"\0" * 200), "damaged"),
-    ],
-)
-def test_a_hostile_artifact_is_refused_by_name(make, tree, workspace, plant, words):
-    """%build of any package ran here, so a name that we collect may be anything."""
-    (workspace.parent / "secret").write_text("the publishing key")
-    plant(workspace / "export/evil.rpm")
-    (problem,) = gather(make(), one("export/*.rpm", "outputs/RPMS/evil")).problems
-    assert problem.startswith("export/evil.rpm cannot be published: ")
-    assert words in problem
-    assert not any("evil" in path or ".part" in path for path in files(tree))
-
-
-def test_a_linked_directory_that_leads_out_is_refused(make, workspace, tmp_path):
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "key.rpm").write_text("secret")
-    (workspace / "link").symlink_to(outside)
-    (problem,) = gather(make(), one("link/*.rpm", "outputs/RPMS/std")).problems
-    assert "outside" in problem
-
-
-def test_links_inside_the_builds_own_directories_become_files(make, tree, workspace, tmp_path):
-    mirror = tmp_path / "mirrors"
-    mirror.mkdir()
-    (mirror / "kernel.tar").write_text("kernel")
-    downloads = workspace / "downloads"
-    downloads.mkdir()
-    (downloads / "kernel.tar").symlink_to(mirror / "kernel.tar")
-    wanted = one("downloads/*", "inputs/downloads")
-    assert "outside" in gather(make(), wanted).problems[0]
-    assert gather(make(roots=[workspace, mirror]), wanted).problems == []
-    copy = tree / "inputs/downloads/kernel.tar"
-    assert copy.read_text() == "kernel"
-    assert not copy.is_symlink()
-
-
-@pytest.fixture
-def shown(make, tmp_path):
-    """A collector of a stage that saw its downloads as /import/mirrors, and those downloads."""
-    downloads = tmp_path / "streams/master"
-    (downloads / "x").mkdir(parents=True)
-    (downloads / "x/kernel.tar").write_text("kernel")
-    (tmp_path / "streams/other").mkdir()
-    (tmp_path / "streams/other/key").write_text("secret")
-    roots = [tmp_path / "workspace", downloads]
-    return make(roots=roots, view={"/import/mirrors": str(downloads)})
-
-
-@pytest.mark.parametrize(
-    "target", ["/import/mirrors/x/kernel.tar", "/import/mirrors/y/../x/kernel.tar", "second"]
-)
-def test_links_in_the_stages_own_view_are_followed(shown, tree, workspace, target):
-    (workspace / "export/second").symlink_to("/import/mirrors/x/kernel.tar")
-    (workspace / "export/kernel.tar").symlink_to(target)
-    assert gather(shown, one("export/*.tar", "inputs/downloads")).problems == []
-    assert (tree / "inputs/downloads/kernel.tar").read_text() == "kernel"
-
-
-def test_downloads_are_named_as_the_stage_saw_them(shown, tree):
-    assert gather(shown, one("/import/mirrors/**/*.tar", "inputs/downloads")).problems == []
-    assert (tree / "inputs/downloads/kernel.tar").read_text() == "kernel"
-
-
-@pytest.mark.parametrize(
-    "target",
-    ["/import/mirrors/../other/key", "/import/mirrors/out", "/import/mirrorsx", "/etc/passwd"],
-)
-def test_links_out_of_the_stages_own_view_are_not_followed(
-    shown, tree, workspace, tmp_path, target
-):
-    (tmp_path / "streams/master/out").symlink_to("../other/key")
-    (workspace / "export/kernel.tar").symlink_to(target)
-    (problem,) = gather(shown, one("export/*.tar", "inputs/downloads")).problems
-    assert problem.startswith("export/kernel.tar cannot be published: ")
-    assert not (tree / "inputs/downloads/kernel.tar").exists()
-
-
-def test_names_that_the_mirror_would_refuse_are_named_here(make, workspace):
-    (workspace / "export/a b$(id).iso").write_text("x")
-    (workspace / "export/bootimage.iso").unlink()
-    (workspace / "export/-rf").write_text("x")
-    assert len(gather(make(), one("export/*", "outputs/installer")).problems) == 2
-
-
-def test_two_files_for_one_place_are_refused_unless_they_are_the_same(make, workspace):
-    for place in ("a", "b"):
-        (workspace / place).mkdir()
-        (workspace / place / "x.tgz").write_text("same")
-    wanted = [*one("a/*.tgz"), *one("b/*.tgz")]
-    found = gather(make(), wanted)
-    assert found.problems == []
-    assert found.totals["outputs/helm-charts"]["files"] == 1
-    (workspace / "b/x.tgz").write_text("other")
-    assert gather(make(), wanted).problems == [
-        "b/x.tgz cannot be published: a/x.tgz is outputs/helm-charts/x.tgz already"
-    ]
-
-
-def test_a_stage_that_yields_nothing_is_a_problem_where_it_has_to(make, workspace):
-    shutil.rmtree(workspace / "rt")
-    problems = gather(make()).problems
-    assert "nothing matches rt/rpmbuild/RPMS/*.rpm, which should yield outputs/RPMS/rt" in problems
-    assert gather(make(), [Wanted("rt/*", "outputs/RPMS/rt", required=False)]).problems == []
-
-
-def test_directories_that_link_in_circles_end(make, workspace):
-    (workspace / "logs/loop").symlink_to(".")
-    (workspace / "logs/up").symlink_to("..")
-    (workspace / "std/here.log").write_text("x")
-    collector = make()
-    collector.collect_logs("**/here.log", str(workspace))
-    assert gather(collector).totals["outputs/logs"]["files"] == 2
