@@ -86,7 +86,6 @@ EXAMPLES = r"""
   mirrorctl:
     command: publish
     id: master/sample/20261101T020000Z
-    tree: /localdisk/publish/master/sample/20261101T020000Z
     host: mirror.example.org
     key: /var/lib/stx-mirror/.ssh/publish
     known_hosts: /var/lib/stx-mirror/.ssh/known_hosts
@@ -109,10 +108,6 @@ reused_bytes:
   description: Bytes of the build that the mirror held already.
   type: int
   returned: when command is publish
-attempts:
-  description: How often it was tried.
-  type: int
-  returned: success
 """
 
 from dataclasses import asdict

@@ -97,9 +97,10 @@ def _fill(session: Session, profile: Profile, record: BuildRecord, collector: Co
     for stage in profile.stages:
         for pattern in stage.log_files:
             collector.collect_logs(pattern, str(session.workspace))
+    # The metadata names every package that lies there, also of an earlier try.
+    collector.tidy(DIRECTORIES if good else (), sealing.kept_names(record))
     if not collector.found.problems:
         collector.make_metadata()
-    collector.tidy(DIRECTORIES if good else (), sealing.kept_names(record))
 
 
 # The specification's directories: a successful build has them all, be they empty.

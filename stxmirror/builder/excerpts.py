@@ -15,9 +15,9 @@ _CONTROL = re.compile(
 )
 # As compilers, linkers, make, rpmbuild, mock, Python and git write them.
 _ERROR = re.compile(
-    r"(?:\b(?:fatal )?error:|\bundefined reference\b|\bNo matching package\b|\*\*\* .*Error "
-    r"|^error:|^E:|^FAILED\b|^Traceback |\bBad exit status\b|^ModuleNotFoundError|^fatal:"
-    r"|\bnothing provides\b|\bNo space left on device\b)",
+    r"(?:(?<![\w-])(?:fatal )?error:|\bundefined reference\b|\bNo matching package\b"
+    r"|\*\*\* .*Error |^E:|^FAILED\b|^Traceback |\bBad exit status\b|^ModuleNotFoundError"
+    r"|^fatal:|\bnothing provides\b|\bNo space left on device\b)",
     re.IGNORECASE,
 )
 

@@ -20,11 +20,15 @@ def host_terms() -> list[str]:
 
 
 def _addresses() -> list[str]:
-    done = subprocess.run(["ip", "-json", "address"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise StxMirrorError(
-            f"the addresses of this host are not known ({' '.join(done.stderr.split())}), so they "
-            "could not be kept out of what is published: install iproute2"
+    try:
+        done = subprocess.run(
+            ["ip", "-json", "address"], capture_output=True, text=True, check=True
         )
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+        raise StxMirrorError(
+            f"the addresses of this host are not known ({' '.join(why.split())}), so they could "
+            "not be kept out of what is published: install iproute2"
+        ) from error
     found = [entry for link in json.loads(done.stdout) for entry in link.get("addr_info", [])]
     return [str(entry["local"]) for entry in found if "local" in entry]

@@ -36,8 +36,10 @@ def keep(session: Session, *, good: bool) -> None:
     profile = session.profile()
     base = session.paths.kept / session.id
     part = base.with_name(f".{base.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
     make_directory(part.parent)
+    # Also of a build that was killed here.
+    for left in part.parent.glob(".*.part"):
+        shutil.rmtree(left)
     part.mkdir()
     old = _Old(session.kept_tree)
     known: dict[str, str] = {}
@@ -114,10 +116,12 @@ class _Copies:
     def take(self, pattern: str, source: Path, target: Path) -> None:
         """Copy what a glob matches below ``source``, or link what is the same as before."""
         for path in expand(pattern, str(source)):
-            # A link is its tools' own business, and is made again by them.
-            if Path(path).is_symlink():
+            inside = Path(path).relative_to(source)
+            place = target / inside
+            # A link is its tools' own business, and is made again by them. A name with a line's end
+            # would be another entry in the list of digests, and one in no encoding none at all.
+            if Path(path).is_symlink() or not str(inside).isprintable() or place.exists():
                 continue
-            place = target / Path(path).relative_to(source)
             try:
                 with open_inside(path, self.session.roots) as file:
                     place.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +129,8 @@ class _Copies:
             except Unusable:
                 continue  # a socket or a pipe is nothing to keep
             same = self.old.with_digest(digest)
-            if same is not None and same.is_file():
+            # Of an empty script and an empty list only one can be executed.
+            if same is not None and same.is_file() and _mode(same) == _mode(place):
                 place.unlink()
                 os.link(same, place)
             self.known[str(place.relative_to(target.parent))] = digest
@@ -144,12 +149,16 @@ def _take(handle: int, place: Path) -> str:
     return total.hexdigest()
 
 
+def _mode(path: Path) -> int:
+    return path.stat().st_mode
+
+
 def _forget_older(session: Session, base: Path) -> None:
     """Remove what earlier builds of the stream kept and the next one has no use for.
 
     Until this build is on the mirror, that is what the last good build left besides.
     """
-    names = [date for date in dated(base.parent) if date != base.name]
+    names = [date for date in dated(base.parent) if date < base.name]
     good = [date for date in names if _origin(base.parent / date) == session.previous_good]
     for date in names:
         if date not in good[-1:]:

@@ -16,7 +16,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 
 SSHD_CONFIG = """\
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 HostKey {base}/host_key
 PidFile none
@@ -32,9 +32,10 @@ PermitRootLogin yes
 class Mirror:
     """One account is both the receiver and the owner of the tree, as on a local mirror."""
 
-    def __init__(self, base: Path) -> None:
-        """Make the store and the keys below ``base``."""
+    def __init__(self, base: Path, address: str = "127.0.0.1") -> None:
+        """Make the store and the keys below ``base``; ``address`` is where sshd listens."""
         self.base = base
+        self.address = address
         self.store = base / "store"
         for name in ("public", "staging", "incoming", "state"):
             (self.store / name).mkdir(parents=True)
@@ -45,11 +46,12 @@ class Mirror:
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(base / name)], check=True
             )
         self.program = [sys.executable, "-m", "stxmirror.mirror"]
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.create_server((address, 0), family=family) as free:
             self.port = free.getsockname()[1]
         self._authorize()
         host_key = (base / "host_key.pub").read_text().rsplit(" ", 1)[0]
-        (base / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host_key}\n")
+        (base / "known_hosts").write_text(f"[{address}]:{self.port} {host_key}\n")
         self.daemon: subprocess.Popen | None = None
 
     def configure(self, **changes: object) -> None:
@@ -86,14 +88,14 @@ class Mirror:
     def start(self) -> None:
         """Start sshd and wait until it answers."""
         config = self.base / "sshd_config"
-        config.write_text(SSHD_CONFIG.format(port=self.port, base=self.base))
+        config.write_text(SSHD_CONFIG.format(address=self.address, port=self.port, base=self.base))
         Path("/run/sshd").mkdir(exist_ok=True)
         self.daemon = subprocess.Popen(
             ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)],
             stderr=(self.base / "sshd.log").open("w"),
         )
         for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port)):
                 return
             time.sleep(0.05)
         raise AssertionError((self.base / "sshd.log").read_text())
@@ -108,7 +110,7 @@ class Mirror:
     def way(self, key: str = "publish") -> dict[str, object]:
         """Return the module's arguments that lead here."""
         return {
-            "host": "127.0.0.1",
+            "host": self.address,
             "port": self.port,
             "user": getpass.getuser(),
             "key": str(self.base / key),
@@ -122,9 +124,9 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def running(base: Path) -> Iterator[Mirror]:
+def running(base: Path, address: str = "127.0.0.1") -> Iterator[Mirror]:
     """Give a mirror whose sshd runs."""
-    mirror = Mirror(base)
+    mirror = Mirror(base, address)
     mirror.start()
     try:
         yield mirror

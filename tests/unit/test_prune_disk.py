@@ -1,16 +1,13 @@
-"""What may go from a build host's disk: the plan, its filter, and the module that looks."""
+"""What may go from a build host's disk: the plan and its filter."""
 
 from __future__ import annotations
 
-import json
 import random
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from module_call import call
 
 from stxmirror import disk
 from stxmirror.errors import StxMirrorError
@@ -36,7 +33,7 @@ def build(days: float, result: str = "success", of: float | None = None) -> dict
 
 
 def steps_of(found: dict[str, list], **limits: int) -> list[dict[str, str]]:
-    """Return the steps for facts as the module ``disk_facts`` and the mirror give them."""
+    """Return the steps for facts as the build host and the mirror give them."""
     everything = {name: [] for name in ("workspaces", "trees", "builds", "running", "last_good")}
     on_mirror = found.pop("on_mirror", [])
     facts = disk.Found.parse({**everything, **found})
@@ -155,51 +152,3 @@ def test_the_filter_gives_the_plan_to_a_playbook(template):
     assert (step["path"], step["action"]) == (workspace(9), "delete")
     with pytest.raises(Exception, match="the facts lack workspaces"):
         template(call_filter, found={key: found[key] for key in ("trees", "builds")})
-
-
-def test_the_module_finds_what_builds_left(tmp_path: Path):
-    loadbuild, publish, state = (tmp_path / name for name in ("loadbuild", "publish", "state"))
-    good, bare = "20261101T020000Z", "20261102T020000Z"
-    for name in (good, bare):
-        (loadbuild / "master" / name / "deep" / "20261103T020000Z").mkdir(parents=True)
-    (loadbuild / "master" / "20261104T020000Z").symlink_to("/etc")
-    (loadbuild / "master" / "notes").mkdir()
-    tree = publish / "feature/x/sample/flock" / good
-    (tree / "outputs/20261105T020000Z").mkdir(parents=True)
-    for build_id, place in (
-        (f"master/sample/{good}", f"{loadbuild}/master/{good}"),
-        ("master/sample/20250101T020000Z", f"{loadbuild}/master/20250101T020000Z"),
-        (f"feature/x/sample/flock/{good}", "/gone"),
-    ):
-        record = state / "builds" / build_id
-        record.mkdir(parents=True)
-        content = {"id": build_id, "ref": "master", "result": "success"}
-        (record / "build.json").write_text(json.dumps(content))
-        (record / "session.json").write_text(json.dumps({"workspace": place}))
-    (state / "builds/master/sample" / bare).mkdir()
-    (state / "builds/master/sample" / bare / "build.json").write_text("{broken")
-    (state / "status").mkdir()
-    (state / "status/master.json").write_text('{"last_success": {"id": "master/sample/x"}}')
-    (state / "status/f-x.json").write_text('{"last_success": null}')
-    (state / "runner/f-x").mkdir(parents=True)
-    (state / "runner/f-x/running.json").write_text("{}")
-    (state / "runner/master").mkdir()
-    reply = call(
-        "disk_facts",
-        {"loadbuild": str(loadbuild), "publish": str(publish), "state": str(state)},
-        check=True,
-    )
-    assert reply["workspaces"] == [f"{loadbuild}/master/{good}", f"{loadbuild}/master/{bare}"]
-    assert reply["trees"] == [{"id": f"feature/x/sample/flock/{good}", "path": str(tree)}]
-    assert [found["id"] for found in reply["builds"]] == [
-        f"feature/x/sample/flock/{good}",
-        f"master/sample/{good}",
-    ]
-    assert reply["running"] == ["f-x"]
-    assert reply["last_good"] == ["master/sample/x"]
-
-
-def test_a_host_that_never_built_has_nothing(tmp_path: Path):
-    places = {name: str(tmp_path / name) for name in ("loadbuild", "publish", "state")}
-    reply = call("disk_facts", places)
-    assert (reply["workspaces"], reply["trees"], reply["running"]) == ([], [], [])

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from module_utils.secret_terms import Terms
 from stxmirror import redact
+from stxmirror.builder.secret_terms import Terms
 
 TERMS = redact.derive_terms(
     ["yow7.example.com", "builder"],
