@@ -113,7 +113,6 @@ from stxmirror.builder.sources import nothing_new
 from stxmirror.state.events import Reporter
 from stxmirror.state.paths import Paths
 
-
 NOTHING = {"id": "", "workspace": "", "repo_root": "", "inputs": "", "reuse": ""}
 
 
