@@ -14,7 +14,8 @@ ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir() if path.is_di
 TEMPLATES = sorted(
     path.relative_to(PROJECT).as_posix() for path in PROJECT.glob("roles/*/templates/**/*.j2")
 )
-# Their logic is in the package, with tests of its own; the end-to-end test plays them.
+# Their logic is in the package, with tests of its own; scenario `build` and the end-to-end test
+# play them.
 BUILDING = {
     name
     for book in ("build", "publish", "prune")

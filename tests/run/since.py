@@ -27,11 +27,15 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"tests/run/packages", (EVERYTHING,)),
     (r"tests/run/(e2e|lint|molecule|tools|unit)", (r"\1",)),
     (r"roles/container_hosts/.*|molecule/shared/.*|\.config/.*", ("molecule", "e2e")),
+    # What only builds on a whole host show of it.
+    (r"molecule/build/.*|roles/(scheduler|build_env)/files/.*", ("molecule build",)),
     # What lint alone reads, beside the tests that name it.
     (r"docs/.*|.*\.md|LICENSE|LICENSES/.*|REUSE\.toml|\.[^/]*|script/lint|tests/lint/.*", ()),
     (r"tests/(run|bench|mutation)/.*", ()),
     # What only a whole build puts together.
-    (r"stxmirror/(builder|controller|mirror|state)/.*", ("e2e",)),
+    (r"stxmirror/(builder|controller|state)/.*", ("e2e", "molecule build")),
+    (r"stxmirror/mirror/.*", ("e2e",)),
+    (r"playbooks/(build|publish|prune)\.yml", ("e2e", "molecule build")),
     (r"playbooks/.*|inventories/demo/.*|profiles/sample\.yml", ("e2e",)),
     (r"script/(demo|lib/.*)|tests/e2e/.*", ("e2e",)),
     (r"sample/.*", ("tools", "e2e")),
@@ -119,7 +123,9 @@ class Selection:
             self._add(target, f"{path} changed")
         for role in self._roles_of(path):
             known = (self.project / f"molecule/{role}/molecule.yml").exists()
-            self._add(f"molecule {role}" if known else "e2e", f"{path} changed")
+            # The building roles have one scenario for them all.
+            for target in (f"molecule {role}",) if known else ("e2e", "molecule build"):
+                self._add(target, f"{path} changed")
 
     def _add(self, target: str, why: str) -> None:
         reasons = self.reasons.setdefault(target, [])

@@ -20,6 +20,9 @@ import since  # noqa: E402
 from durations import Measured  # noqa: E402
 from jobs import Job  # noqa: E402
 
+# What plays the building roles.
+BUILDS = {"e2e", "molecule build"}
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
@@ -39,6 +42,7 @@ def project(tmp_path_factory) -> Path:
         "roles/stages/tasks/main.yml": "- run_stage:\n    x: '{{ 1 | image_name }}'\n",
         "molecule/users/molecule.yml": "---\n",
         "molecule/server/molecule.yml": "---\n",
+        "molecule/scheduler/molecule.yml": "---\n",
         "tests/unit/test_layout.py": "from stxmirror import layout",
         "tests/unit/test_stage.py": "from caller import call\ncall('run_stage')",
         "tests/unit/test_filters.py": "NAMES = ['image_name']",
@@ -75,13 +79,16 @@ def project(tmp_path_factory) -> Path:
             "stxmirror/mirror/store.py",
             {"tests/mirror/test_store.py", "e2e", "molecule mirror_host"},
         ),
-        # A role without a scenario is played by the end-to-end test alone.
-        ("library/run_stage.py", {"tests/unit/test_stage.py", "e2e"}),
-        ("module_utils/trees.py", {"tests/unit/test_stage.py", "e2e"}),
-        ("filter_plugins/image_name.py", {"tests/unit/test_filters.py", "e2e"}),
+        # A role without a scenario of its own is a building role.
+        ("library/run_stage.py", {"tests/unit/test_stage.py", *BUILDS}),
+        ("module_utils/trees.py", {"tests/unit/test_stage.py", *BUILDS}),
+        ("filter_plugins/image_name.py", {"tests/unit/test_filters.py", *BUILDS}),
         ("roles/users/tasks/main.yml", {"molecule users", "molecule server"}),
         ("roles/server/tasks/main.yml", {"molecule server"}),
-        ("roles/stages/tasks/main.yml", {"e2e"}),
+        ("roles/stages/tasks/main.yml", BUILDS),
+        ("roles/scheduler/files/build-unit", {"molecule scheduler", "molecule build"}),
+        ("playbooks/publish.yml", BUILDS),
+        ("molecule/build/tests/test_builds.py", {"molecule build"}),
         ("roles/users/README.md", set()),
         (
             "roles/users/vars/main.yml",
