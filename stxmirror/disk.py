@@ -5,17 +5,14 @@ Ages are computed from the build-date in a name, never from a file's time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from stxmirror import fields
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId, project_name
 from stxmirror.times import format_time, in_utc, parse_build_date
-
-_WHAT = "disk_facts' answer"
 
 
 @dataclass(frozen=True)
@@ -49,32 +46,6 @@ class Found:
     builds: tuple[RecordedBuild, ...] = ()
     running: frozenset[str] = frozenset()
     last_good: frozenset[str] = frozenset()
-
-    @classmethod
-    def parse(cls, raw: object) -> Found:
-        """Read what the module ``disk_facts`` answered, or raise."""
-        found = fields.mapping(raw, _WHAT)
-        needed = ("workspaces", "trees", "builds", "running", "last_good")
-        missing = [key for key in needed if key not in found]
-        if missing:
-            raise StxMirrorError(f"the facts lack {', '.join(missing)}: give {_WHAT}")
-        trees = [fields.mapping(tree, _WHAT) for tree in fields.items(found, "trees", _WHAT)]
-        builds = [fields.mapping(build, _WHAT) for build in fields.items(found, "builds", _WHAT)]
-        return cls(
-            workspaces=tuple(fields.strings(found, "workspaces", _WHAT)),
-            trees=tuple(Tree(_text(tree, "id"), _text(tree, "path")) for tree in trees),
-            builds=tuple(
-                RecordedBuild(
-                    id=BuildId.parse(_text(build, "id")),
-                    ref=_text(build, "ref"),
-                    is_success=_text(build, "result") == "success",
-                    workspace=_text(build, "workspace"),
-                )
-                for build in builds
-            ),
-            running=frozenset(fields.strings(found, "running", _WHAT)),
-            last_good=frozenset(fields.strings(found, "last_good", _WHAT)),
-        )
 
 
 @dataclass(frozen=True)
@@ -111,8 +82,8 @@ def plan(found: Found, on_mirror: Sequence[str], now: datetime, limits: Limits) 
 
     ``on_mirror`` are the ids of the builds that the mirror has.
 
-    Always kept: what a running build may use, and the workspace of a last good build, from which
-    the next one takes unchanged packages. A build that failed or is not on the mirror keeps its
+    Always kept: what a running build may use, and the workspace of a last good build, for whoever
+    looks into it. A build that failed or is not on the mirror keeps its
     workspace for ``workspace_days``, to be resumed. A tree is kept ``tree_days`` once the
     mirror has it, ``unpublished_days`` before.
     """
@@ -125,10 +96,6 @@ def plan(found: Found, on_mirror: Sequence[str], now: datetime, limits: Limits) 
     steps = [planner.workspace(path, users.get(path, [])) for path in found.workspaces]
     steps += [planner.tree(tree, records.get(tree.id)) for tree in found.trees]
     return sorted(steps, key=lambda step: step.path)
-
-
-def _text(raw: Mapping[str, object], key: str) -> str:
-    return fields.required(raw, key, str, _WHAT)
 
 
 @dataclass(frozen=True)
@@ -144,7 +111,7 @@ class _Planner:
             return Step(path, False, f"{place.parent.name} is being built or published")
         good = [build.id for build in users if str(build.id) in self.found.last_good]
         if good:
-            return Step(path, False, f"of {good[-1]}, the last good build: packages are reused")
+            return Step(path, False, f"of {good[-1]}, the last good build")
         if not users:
             return self._by_age(path, place.name, self.limits.workspace_days, "it has no record")
         newest = users[-1]

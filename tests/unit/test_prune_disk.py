@@ -1,4 +1,4 @@
-"""What may go from a build host's disk: the plan and its filter."""
+"""What may go from a build host's disk: the plan."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stxmirror import disk
 from stxmirror.errors import StxMirrorError
+from stxmirror.layout import BuildId
 
 NOW = datetime(2026, 11, 22, 3, 0, 0, tzinfo=timezone.utc)
 LIMITS = {"workspace_days": 3, "tree_days": 1, "unpublished_days": 14}
@@ -32,11 +33,27 @@ def build(days: float, result: str = "success", of: float | None = None) -> dict
     }
 
 
+def found_on_disk(raw: dict[str, list]) -> disk.Found:
+    """Return what lies on a build host, from plain values."""
+    return disk.Found(
+        workspaces=tuple(raw["workspaces"]),
+        trees=tuple(disk.Tree(**tree) for tree in raw["trees"]),
+        builds=tuple(
+            disk.RecordedBuild(
+                BuildId.parse(b["id"]), b["ref"], b["result"] == "success", b["workspace"]
+            )
+            for b in raw["builds"]
+        ),
+        running=frozenset(raw["running"]),
+        last_good=frozenset(raw["last_good"]),
+    )
+
+
 def steps_of(found: dict[str, list], **limits: int) -> list[dict[str, str]]:
     """Return the steps for facts as the build host and the mirror give them."""
     everything = {name: [] for name in ("workspaces", "trees", "builds", "running", "last_good")}
     on_mirror = found.pop("on_mirror", [])
-    facts = disk.Found.parse({**everything, **found})
+    facts = found_on_disk({**everything, **found})
     steps = disk.plan(facts, on_mirror, NOW, disk.Limits(**{**LIMITS, **limits}))
     return [step.to_json() for step in steps]
 
@@ -139,16 +156,3 @@ def test_nothing_protected_ever_goes_and_order_does_not_matter(data):
     young = {workspace(age) for age in ages if age <= LIMITS["workspace_days"]}
     unpublished = {b["workspace"] for b in builds if b["id"] not in found["on_mirror"]}
     assert not gone & young & unpublished
-
-
-def test_the_filter_gives_the_plan_to_a_playbook(template):
-    found = {name: [] for name in ("trees", "builds", "running", "last_good")}
-    found["workspaces"] = [workspace(9)]
-    call_filter = (
-        "found | disk_plan('2026-11-22T03:00:00Z', [], workspace_days=3, tree_days=1, "
-        "unpublished_days=14)"
-    )
-    (step,) = template(call_filter, found=found)
-    assert (step["path"], step["action"]) == (workspace(9), "delete")
-    with pytest.raises(Exception, match="the facts lack workspaces"):
-        template(call_filter, found={key: found[key] for key in ("trees", "builds")})
