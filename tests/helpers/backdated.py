@@ -9,7 +9,7 @@ moment in the past. Used by the publication tests, and by the demo to have somet
         master/sample/20261101T020000Z master/sample/20261102T020000Z:fail
 
 For a mirror that is a local path: ``--mirrorctl 'mirrorctl --config FILE' --rsync rsync --target
-'/srv/mirror/incoming/{upload}/'``. Runs on the standard library alone.
+'/srv/mirror/incoming/{upload}/'``. Runs where this package is installed.
 """
 
 from __future__ import annotations
