@@ -24,7 +24,7 @@ from stxmirror.mirror.page_html import (
     size,
 )
 from stxmirror.mirror.page_model import Build, Directory
-from stxmirror.mirror.record import Change, Stage
+from stxmirror.records import Change, StageRun
 
 COMMITS_SHOWN = 25
 _SIGNS = {"ok": "✓", "failed": "✗", "timeout": "✗", "degraded": "!", "skipped": "·"}
@@ -295,14 +295,14 @@ def _stages(build: Build, base: str) -> Markup | None:
     )
 
 
-def _stage_name(stage: Stage, base: str, *, withdrawn: bool) -> Child:
+def _stage_name(stage: StageRun, base: str, *, withdrawn: bool) -> Child:
     href = None if withdrawn or stage["log"] is None else file_href(base, stage["log"])
     name = link(href, stage["name"], css="name") if href else stage["name"]
     command = element("code", {"class": "command"}, " ".join(stage["command"]))
     return [name, command]
 
 
-def _bar(stage: Stage, longest: float) -> Markup:
+def _bar(stage: StageRun, longest: float) -> Markup:
     """Return a bar as long as the stage took; drawn, because styles in place may be forbidden."""
     share = max(1.0, 100 * stage["seconds"] / longest)
     return element(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stxmirror.layout import BuildId
-from stxmirror.mirror.record import Record
 from stxmirror.mirror.state import BuildState, Tombstone
+from stxmirror.records import BuildRecord
 from stxmirror.retention import Rule, rule_for
 from stxmirror.times import format_time, parse_time
 
@@ -22,7 +22,7 @@ class Known:
     """What the mirror knows of a build: its own state, and the build.json that came with it."""
 
     state: BuildState
-    record: Record
+    record: BuildRecord
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Build:
     """One build: its id, its build.json, and what the mirror says of it."""
 
     id: BuildId
-    record: Record
+    record: BuildRecord
     mirrored: BuildState
     is_latest: bool
 

@@ -17,7 +17,7 @@ from stxmirror.mirror.page_html import (
     text,
 )
 from stxmirror.mirror.page_model import Build, Directory
-from stxmirror.mirror.record import Iso
+from stxmirror.records import Iso
 
 VERDICTS = {
     "static": "Image checked",

@@ -10,7 +10,8 @@ from stxmirror import fields
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror.manifest import Entry
-from stxmirror.mirror.record import Record, kept
+from stxmirror.mirror.record import kept
+from stxmirror.records import BuildRecord
 from stxmirror.retention import ListedBuild, Promise
 from stxmirror.times import format_time, parse_time
 
@@ -21,7 +22,7 @@ class Tombstone:
 
     reason: str
     when: str
-    record: Record | None
+    record: BuildRecord | None
 
     @classmethod
     def parse(cls, raw: object, what: str) -> Tombstone:

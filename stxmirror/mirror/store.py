@@ -24,9 +24,9 @@ from stxmirror.layout import RESERVED_NAMES, BuildId
 from stxmirror.mirror import fs
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.errors import Busy
-from stxmirror.mirror.record import Record
 from stxmirror.mirror.record import read as read_record
 from stxmirror.mirror.state import BuildState, Upload
+from stxmirror.records import BuildRecord
 
 # State changes take moments: whoever waits longer than this had better come back.
 LOCK_SECONDS = 20.0
@@ -146,7 +146,7 @@ class Store:
         """Return where a build lies, or would lie, in the tree."""
         return self.config.public / build_id
 
-    def record(self, build_id: str) -> Record | None:
+    def record(self, build_id: str) -> BuildRecord | None:
         """Return the build.json of a build in the tree, ``None`` if the disk has damaged it."""
         try:
             return read_record((self.path(build_id) / names.RECORD).read_bytes())
