@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stxmirror import fields
 from stxmirror.watch import render
-from stxmirror.watch.model import CRITICAL, WORDS, Verdict, worst
+from stxmirror.watch.model import CRITICAL, UNKNOWN, WORDS, Verdict, worst
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ def message(verdicts: Sequence[Verdict], mailed: Mailed, host: str, to: str) -> 
     """Return the whole mail."""
     before = mailed.problems
     current = states(verdicts)
-    word = WORDS[worst(verdicts)]
     gone = sorted(set(before) - set(current))
     new = [key for key in current if before.get(key) != current[key]]
-    lines = [f"To: {to}", f"Subject: {_subject(host, word, current, new)}"]
+    named = new or list(current)
+    word = WORDS[_headline([verdict for verdict in verdicts if verdict.key in named] or verdicts)]
+    lines = [f"To: {to}", f"Subject: {_subject(host, word, named)}"]
     lines += ["Auto-Submitted: auto-generated", "Content-Type: text/plain; charset=utf-8"]
     lines += ["Content-Transfer-Encoding: 8bit", ""]
     lines.append(render.text(render.problems(verdicts)) if current else "Everything is fine.\n")
@@ -64,7 +65,12 @@ def message(verdicts: Sequence[Verdict], mailed: Mailed, host: str, to: str) -> 
     return "\n".join(lines) + "\n"
 
 
-def _subject(host: str, word: str, current: Mapping[str, int], new: Sequence[str]) -> str:
-    about = ", ".join((new or list(current))[:3])
+def _headline(verdicts: Sequence[Verdict]) -> int:
+    """Return the state that the subject names: a failed build before a check without an answer."""
+    return worst([verdict for verdict in verdicts if verdict.state != UNKNOWN] or verdicts)
+
+
+def _subject(host: str, word: str, named: Sequence[str]) -> str:
+    about = ", ".join(named[:3])
     subject = f"[stx-watch] {host}: {word}" + (f" ({about})" if about else "")
     return "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in subject)[:200]

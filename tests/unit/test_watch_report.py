@@ -125,3 +125,16 @@ def test_the_program_is_whole_and_valid_for_the_oldest_python(tmp_path):
     subprocess.run(["/usr/bin/python3", "-I", "-c", code], check=True, cwd=tmp_path)
     for path in Path(zipapp.__file__).parent.glob("*.py"):
         ast.parse(path.read_text(), feature_version=(3, 9))
+
+
+def test_a_mail_about_a_failed_build_says_so_though_another_check_has_no_answer():
+    verdicts = [
+        Verdict("streams", "master", WARNING, "last build failed in packages: ..."),
+        Verdict("prune", "", UNKNOWN, "it has not run yet"),
+    ]
+    mail = report.message(verdicts, Mailed(), "build7", "root")
+    assert "Subject: [stx-watch] build7: warning (streams master, prune)" in mail.split("\n")
+    told = Mailed({"streams master": WARNING, "prune": UNKNOWN}, 0)
+    worse = [Verdict("streams", "master", CRITICAL, "again"), verdicts[1]]
+    mail = report.message(worse, told, "build7", "root")
+    assert "Subject: [stx-watch] build7: critical (streams master)" in mail.split("\n")
