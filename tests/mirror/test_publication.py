@@ -7,6 +7,7 @@ import json
 import shutil
 import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -380,7 +381,7 @@ def test_verify_finds_what_the_disk_did(mirror: Mirror) -> None:
 def test_the_helper_publishes_from_the_command_line(local: Mirror) -> None:
     """As the demo calls it."""
     script = Path(backdated.__file__)
-    command = ["/usr/bin/python3", script, "--mirrorctl", " ".join(local.transport.mirrorctl)]
+    command = [sys.executable, script, "--mirrorctl", " ".join(local.transport.mirrorctl)]
     command += ["--target", local.transport.target, ONE, f"{TWO}:fail"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
-from conftest import PROJECT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.schedule import last_due, next_due, parse
 
+PROJECT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 22, 3, 0, 30, tzinfo=timezone.utc)  # a Sunday
 
 ACCEPTED = [
