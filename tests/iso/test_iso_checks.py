@@ -96,12 +96,13 @@ def test_a_host_without_qemu_says_what_to_install(start, make_iso, make_request,
     assert not (tmp_path / "result.json").exists()
 
 
-def test_a_request_that_is_none_is_refused(start, tmp_path):
-    process = start(tmp_path / "missing.json")
+@pytest.mark.parametrize("request_text", ["missing.json", "[]", '{"iso": "/x"}'])
+def test_a_request_that_is_none_is_refused(start, request_text):
+    process = start(request_text)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.count("\n") == 1
-    assert "missing.json is not a request" in errors
+    assert "this is not a request for checks" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
