@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stxmirror import context
 from stxmirror.builder import checkout
 from stxmirror.builder.checkout import Project, Source
 from stxmirror.errors import StxMirrorError
@@ -113,13 +114,12 @@ def changes_since(
     new = {project.path: project.commit for project in projects}
     return [
         {
-            "path": path,
-            "from": old.get(path),
-            "to": new.get(path),
-            "commits": commits_between(root / path, old.get(path), new.get(path), limit),
+            **change,
+            "commits": commits_between(
+                root / str(change["path"]), change["from"], change["to"], limit
+            ),
         }
-        for path in sorted({*old, *new})
-        if old.get(path) != new.get(path)
+        for change in context.difference(old, new)
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -274,11 +274,6 @@ def free_bytes(path: Path) -> int:
         path = path.parent
     volume = os.statvfs(path)
     return volume.f_bavail * volume.f_frsize
-
-
-def with_sandbox(session: Session, make_sandbox: Callable[..., Sandbox]) -> Session:
-    """Return the session with another way to a sandbox."""
-    return replace(session, make_sandbox=make_sandbox)
 
 
 def build_date(build_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,7 +11,7 @@ from unconfined import unconfined
 
 from stxmirror import streams
 from stxmirror.builder.opening import Asked, open_build
-from stxmirror.builder.session import Session, set_profile, with_sandbox
+from stxmirror.builder.session import Session, set_profile
 from stxmirror.state.builds import record_path
 from stxmirror.state.files import write_json
 
@@ -45,6 +46,6 @@ def opened(
     """Open a build of the stream ``entry``, with a profile, in a sandbox that confines nothing."""
     wanted = asked(**changes)
     session = open_build(paths, streams.facts_for([entry], wanted.ref), wanted)
-    session = with_sandbox(session, unconfined(paths))
+    session = replace(session, make_sandbox=unconfined(paths))
     set_profile(session, profile or PROFILE)
     return session
