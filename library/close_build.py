@@ -47,7 +47,7 @@ RETURN = r"""
 {}
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -55,6 +55,7 @@ from stxmirror.builder import session as sessions
 from stxmirror.builder.collecting import close_good
 from stxmirror.builder.module import run
 from stxmirror.builder.session import Session
+from stxmirror.names import Result
 from stxmirror.state.paths import Paths
 
 
@@ -77,7 +78,7 @@ def main() -> None:
             "id": {"type": "str", "required": True},
             "result": {
                 "type": "str",
-                "choices": ["success", "fail", "nothing-new"],
+                "choices": list(get_args(Result)),
                 "required": True,
             },
             "why": {"type": "str", "default": ""},
