@@ -53,6 +53,7 @@ from ansible.module_utils.basic import AnsibleModule
 from stxmirror.builder import session as sessions
 from stxmirror.builder.module import run
 from stxmirror.builder.session import Session
+from stxmirror.names import NOTHING_NEW
 from stxmirror.state.paths import Paths
 
 
@@ -73,7 +74,7 @@ def main() -> None:
             "id": {"type": "str", "required": True},
             "result": {
                 "type": "str",
-                "choices": ["fail", "nothing-new"],
+                "choices": ["fail", NOTHING_NEW],
                 "required": True,
             },
             "why": {"type": "str", "default": ""},
