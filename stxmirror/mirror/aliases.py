@@ -12,6 +12,7 @@ import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import check_identifier, legacy_alias
 from stxmirror.mirror import fs
@@ -19,7 +20,7 @@ from stxmirror.mirror.state import BuildState
 from stxmirror.mirror.store import Store
 from stxmirror.retention import Rule, rule_for
 
-NAME = "latest_build"
+NAME = names.LATEST
 
 
 @dataclass(frozen=True)

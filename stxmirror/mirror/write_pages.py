@@ -6,6 +6,7 @@ import contextlib
 import stat
 from collections.abc import Collection, Mapping
 
+from stxmirror import names
 from stxmirror.layout import RESERVED_NAMES
 from stxmirror.mirror import aliases, fs, openpgp, pages
 from stxmirror.mirror.page_model import Known
@@ -56,7 +57,7 @@ def write_pages(
 def _fingerprints(store: Store) -> list[str]:
     """Return the fingerprints of the keys that this mirror offers to readers."""
     try:
-        text = (store.config.public / pages.SIGNING_KEY).read_text(encoding="ascii")
+        text = (store.config.public / names.SIGNING_KEY).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return []
     return openpgp.fingerprints(text)
