@@ -117,9 +117,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _index_trouble(config, error)
     except Exception as error:
         return _failed(*_problem(error))
-    json.dump(reply, sys.stdout, indent=1)
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    try:
+        print(json.dumps(reply, indent=1), flush=True)
+    except BrokenPipeError:
+        # Whoever asked has seen enough; Python would try once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_FAULT if reply.get("problems") else 0
 
 

@@ -19,6 +19,9 @@ _DISTURBED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPT
 # Far more than a sender that is about to find its directory gone, and still an end.
 _DISTURBANCES = 10_000
 
+# No answer about a file, but that of a disk or a machine that cannot give one.
+UNREADABLE = frozenset({errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
 
 def fsync_path(path: Path) -> None:
     """Make a file's bytes, or a directory's entries, survive a power cut."""

@@ -77,6 +77,8 @@ def _assemble(
     try:
         root = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"the upload's directory cannot be read ({error.strerror}): begin again, send, promote"
         ) from error
@@ -124,6 +126,8 @@ def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
             f"{path} arrived closed to the mirror: send it again with --no-perms"
         ) from error
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"{path} arrived as something else than a regular file ({error.strerror}): {_AGAIN}"
         ) from error

@@ -58,7 +58,7 @@ def _fingerprints(store: Store) -> list[str]:
     """Return the fingerprints of the keys that this mirror offers to readers."""
     try:
         text = (store.config.public / names.SIGNING_KEY).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
+    except (FileNotFoundError, UnicodeDecodeError):
         return []
     return openpgp.fingerprints(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -231,6 +232,46 @@ def test_a_file_that_is_not_of_a_build_stops_nothing(held: InProcess) -> None:
     assert held.listing()["damaged"] == []
 
 
+def test_a_state_that_the_disk_does_not_give_back_is_given_up_by_name_only(
+    held: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a name, it may be readable again in a moment."""
+    path = state_path(held, OLD)
+    real, sector = Path.read_bytes, path.stat().st_ino
+
+    def failing(self: Path) -> bytes:
+        if self == path and self.stat().st_ino == sector:
+            raise OSError(5, "Input/output error", str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    for verb in (["list"], ["repair-state"], ["repair-state", ONE]):
+        message, code = refusal(held.ctl, *verb)
+        assert f"Input/output error ({path})" in message
+        assert code == 1
+    assert not list((held.store / "state/damaged").rglob("*.json"))
+    (repaired,) = held.admin("repair-state", OLD)["repaired"]
+    assert (repaired["id"], repaired["state"]) == (OLD, "held")
+    assert held.listing()["damaged"] == []
+    kept = list((held.store / "state/damaged").rglob("*.json"))
+    assert any(b"a customer's test" in real(each) for each in kept)
+
+
+def test_no_value_in_a_state_ends_in_a_traceback(held: InProcess) -> None:
+    """A file without checksum may hold what no version wrote."""
+    held.admin("withdraw", TWO, "--reason", "broken")
+    path = state_path(held, TWO)
+    value = json.loads(path.read_text())
+    del value["sha256"]
+    value["tombstone"]["record"] = {"id": 7}
+    path.write_text(json.dumps(value))
+    message, code = refusal(held.ctl, "pages")
+    assert "report this as a defect" in message
+    assert code == 1
+    held.publish("master/sample/20260203T020000Z")
+    assert held.alias("master/sample") == "20260203T020000Z"
+
+
 @pytest.mark.parametrize("harm", [empty, no_object, not_json])
 def test_a_damaged_upload_costs_that_upload_alone(
     mirror: InProcess, harm: Callable[[Path], None]
@@ -309,3 +350,22 @@ def test_a_read_that_fails_once_stops_the_verb_and_changes_nothing(
     assert len(err.splitlines()) == 1
     assert "Input/output error" in err
     assert everything(held) == before
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])
+def test_what_arrived_and_cannot_be_read_is_not_the_senders_fault(
+    mirror: InProcess, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = mirror.make(ONE)
+    mirror.send(directory, mirror.begin(directory, ONE))
+
+    def failing(root: int, path: str) -> int:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(fs, "open_beneath", failing)
+    message, code = refusal(mirror.ctl, "promote", ONE)
+    assert "send it again" not in message
+    assert code == 1
+    monkeypatch.undo()
+    mirror.ctl("promote", ONE)
+    sha256sum(mirror.public / ONE)
