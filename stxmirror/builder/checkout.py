@@ -15,7 +15,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stxmirror.errors import StxMirrorError
@@ -162,11 +162,16 @@ def is_unchanged(source: Source, known: Sequence[Project]) -> bool:
         return all(pool.map(same, known))
 
 
-def bring(source: Source, cache: Path, root: Path, revision: str) -> Checkout:
+def bring(
+    source: Source, cache: Path, root: Path, revision: str, unchanged: Checkout | None = None
+) -> Checkout:
     """Bring the cache to the manifest, and make a checkout of it in the empty directory ``root``.
 
-    ``revision`` is from :func:`find_revision`.
+    ``revision`` is from :func:`find_revision`. ``unchanged`` is what the remotes were just seen to
+    have (:func:`is_unchanged`): a cache that has it, too, is not brought anywhere.
     """
+    if unchanged is not None and (made := _as_it_is(source, cache, root, unchanged)):
+        return made
     mended: list[str] = []
     step, stderr = "", ""
     for attempt in range(source.attempts):
@@ -183,6 +188,17 @@ def bring(source: Source, cache: Path, root: Path, revision: str) -> Checkout:
         f"failed {source.attempts} times: {stderr}. See which repository it names, check that "
         "this host reaches it, then build again"
     )
+
+
+def _as_it_is(source: Source, cache: Path, root: Path, wanted: Checkout) -> Checkout | None:
+    """Make the checkout without asking the network; ``None`` where that is not what is wanted."""
+    mended = mend(cache, thorough=False, timeout=source.sync_timeout)
+    _, code, _ = _check_out(source, cache, root)
+    if code != 0:
+        return None
+    made = Checkout(_manifest_commit(root), _projects(source, root), mended)
+    found, asked = replace(made, mended=[]), replace(wanted, mended=[])
+    return made if found == asked else None
 
 
 def _sync(source: Source, cache: Path, revision: str) -> tuple[str, int | None, str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from stxmirror import context
 from stxmirror.builder import checkout
-from stxmirror.builder.checkout import Project, Source
+from stxmirror.builder.checkout import Checkout, Project, Source
 from stxmirror.errors import StxMirrorError
 
 # What the schema of build.json allows.
@@ -46,25 +46,21 @@ def main(arguments: list[str]) -> int:
 
 def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the result file says."""
-    source = Source(**request["source"]) if request["source"] else None
-    found: dict[str, Any] = {}
-    revision = commit = ""
-    if source is not None:
-        revision, commit = checkout.find_revision(source)
-        known = request["known"]
-        if known:
-            projects = [Project(**project) for project in known["projects"]]
-            same = known["manifest_revision"] == commit
-            return {"unchanged": same and checkout.is_unchanged(source, projects)}
+    if request["source"] is None:
+        make_directories(request)
+        return {}
+    source = Source(**request["source"])
+    revision, commit = checkout.find_revision(source)
+    unchanged = unchanged_since(request["known"], source, commit) if request["known"] else None
+    if request["only_ask"]:
+        return {"unchanged": unchanged is not None}
     make_directories(request)
-    if source is None:
-        return found
     root = Path(request["root"])
     kept = Path(request["kept"]) if request["kept"] else None
     # One waits for the disk, the other mostly for the network.
     with ThreadPoolExecutor(max_workers=1) as beside:
         restored = beside.submit(restore, kept, Path(request["inputs"]))
-        made = checkout.bring(source, Path(request["cache"]), root, revision)
+        made = checkout.bring(source, Path(request["cache"]), root, revision, unchanged)
         restored.result()
     return {
         "manifest_revision": made.manifest_revision,
@@ -72,6 +68,17 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
         "changes": changes_since(root, request["old"], made.projects, request["commits"]),
         "mended": made.mended,
     }
+
+
+def unchanged_since(known: Mapping[str, Any], source: Source, commit: str) -> Checkout | None:
+    """Return what a good build had, if the remotes still have just that.
+
+    ``commit`` is the one that the manifest's branch has now.
+    """
+    projects = [Project(**project) for project in known["projects"]]
+    if known["manifest_revision"] != commit or not checkout.is_unchanged(source, projects):
+        return None
+    return Checkout(commit, projects)
 
 
 def make_directories(request: Mapping[str, Any]) -> None:

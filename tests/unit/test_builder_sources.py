@@ -11,7 +11,7 @@ from build_host import opened
 from remotes import Remotes, git, install_repo
 from unconfined import unconfined
 
-from stxmirror import context, records
+from stxmirror import records
 from stxmirror.builder import prepare, sources
 from stxmirror.builder import session as sessions
 from stxmirror.builder.session import Session
@@ -49,7 +49,7 @@ def sync(repo_command):
         with session.part("sync"):
             if not forced and sources.nothing_new(session):
                 return False
-            return sources.sync(session, options=options, commits=commits)
+            return sources.sync(session, options=options, commits=commits, ask_first=forced)
 
     return sync
 
@@ -77,8 +77,9 @@ def test_builds_follow_each_other(paths, entry, remotes, sync):
     record = first.record()
     assert record["manifest"]["revision"] == remotes.head("manifest")
     assert record["changes"] == []
-    commits = context.parse(first.context())
-    assert list(commits) == ["cgcs-root", "cgcs-root/stx/one", "tools"]
+    places = [line.split()[1] for line in first.context().splitlines()]
+    assert places == ["./cgcs-root", "./cgcs-root/stx/one", "./tools"]
+    before = remotes.head("one")
     build = (first.workspace / "BUILD").read_text()
     assert f'BUILD_ID="{first.workspace.name}"' in build
     assert f'BUILD_PATH="{first.id}"' in build
@@ -108,7 +109,7 @@ def test_builds_follow_each_other(paths, entry, remotes, sync):
     (change,) = fourth.record()["changes"]
     assert (change["path"], change["from"], change["to"]) == (
         "cgcs-root/stx/one",
-        commits["cgcs-root/stx/one"],
+        before,
         two,
     )
     assert change["commits"] == [
