@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -202,15 +202,29 @@ def _as_it_is(source: Source, cache: Path, root: Path, wanted: Checkout) -> Chec
 
 
 def _sync(source: Source, cache: Path, revision: str) -> tuple[str, int | None, str]:
+    _forget_tags([cache / ".repo" / "manifests.git"])
     init = ["init", "--quiet", "--manifest-url=" + source.url]
     init += ["--manifest-branch=" + revision, "--manifest-name=" + source.file]
     code, _, stderr = run([*source.repo, *init], cache, source.sync_timeout)
     if code != 0:
         return "repo init", code, stderr
+    _forget_tags(sorted((cache / ".repo" / "projects").glob("**/*.git")))
     sync = ["sync", "--quiet", "--network-only", f"--jobs={source.jobs}", "--current-branch"]
     sync += ["--force-sync", "--no-tags", "--no-clone-bundle"]
     code, _, stderr = run([*source.repo, *sync], cache, source.sync_timeout)
     return "repo sync", code, stderr
+
+
+def _forget_tags(clients: Iterable[Path]) -> None:
+    """Have repo ask for tags anew: it never looks again for one that it has, and tags move."""
+    for client in clients:
+        packed = client / "packed-refs"
+        if any((client / "refs" / "tags").glob("**/*")) or (
+            packed.is_file() and b" refs/tags/" in packed.read_bytes()
+        ):
+            _, tags, _ = git(client, "for-each-ref", "--format=%(refname)", "refs/tags")
+            for tag in tags.split():
+                git(client, "update-ref", "-d", tag)
 
 
 def _check_out(source: Source, cache: Path, root: Path) -> tuple[str, int | None, str]:

@@ -1,8 +1,9 @@
 """Make a workspace ready: directories, what earlier builds kept, sources. Runs as the builder.
 
-``python -I -m stxmirror.builder.prepare REQUEST`` in the build's sandbox, where nothing of another
-stream can be seen. REQUEST is a JSON object; what was found goes to the file ``result`` as JSON,
-with ``error`` for people if it failed. ``sources`` says what the keys mean.
+``python -I -m stxmirror.builder.prepare`` in the build's sandbox, where nothing of another stream
+can be seen. It reads the request, a JSON object: a large manifest does not fit into an argument.
+What was found goes to the file ``result`` as JSON, with ``error`` for people if it failed.
+``sources`` says what the keys mean.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from stxmirror.errors import StxMirrorError
 SUBJECT_MAX = 1000
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Do what the request asks; return the exit code."""
-    request = json.loads(arguments[0])
+    request = json.load(sys.stdin)
     workspace = Path(request["workspace"])
     result = Path(request["result"])
     try:
@@ -149,4 +150,4 @@ def commits_between(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -239,6 +239,9 @@ def test_a_tag_of_the_manifest_can_be_checked_out(bring, remotes, source, annota
     remotes.write_manifest("root")
     assert bring(branch="3.0.0").manifest_revision == tagged
     assert checkout.find_revision(replace(source, branch="3.0.0"))[1] == tagged
+    git(remotes.base / "work/manifest", "tag", "--force", *words, "3.0.0")
+    remotes.push("manifest", "3.0.0")
+    assert bring(branch="3.0.0").manifest_revision == remotes.head("manifest")
 
 
 def test_another_branch_and_back(bring, remotes):
@@ -307,6 +310,10 @@ def test_a_project_at_a_tag_changes_with_the_tag(bring, remotes, source, annotat
     git(work, "tag", "--force", *words, "v1")
     remotes.push("two", "v1")
     assert not is_unchanged(source, made)
+    # The next build has what it names now, so that the one after that has nothing to do.
+    made = bring()
+    assert commits(made)["tools"] == remotes.head("two")
+    assert is_unchanged(source, made)
 
 
 def test_a_repository_that_does_not_answer_counts_as_changed(bring, remotes, source):
