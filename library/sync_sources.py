@@ -100,6 +100,7 @@ from stxmirror import parts
 from stxmirror.builder import sources
 from stxmirror.builder.module import run
 from stxmirror.builder.session import Session, set_profile
+from stxmirror.errors import StxMirrorError
 from stxmirror.state.paths import Paths
 
 
@@ -108,8 +109,12 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
     session = Session.load(Paths(), params.pop("id"))
     profile, commits = params.pop("profile"), params.pop("commits")
     ask_first = params.pop("ask_first")
-    with session.part(parts.OPEN.word):
+    try:
         set_profile(session, profile)
+    except StxMirrorError as error:
+        # The build is hardly open; no source is to blame.
+        session.fail(parts.OPEN.word, error)
+        raise
     with session.part(parts.SYNC.word):
         new = sources.sync(session, options=params, commits=commits, ask_first=ask_first)
     return {"changed": True, "new": new}
