@@ -21,7 +21,7 @@ from typing import TypeVar
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import RESERVED_NAMES, BuildId
-from stxmirror.mirror import fs
+from stxmirror.mirror import fs, identity
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.errors import Busy
 from stxmirror.mirror.record import read as read_record
@@ -182,10 +182,13 @@ class Store:
         path = self.uploads / f"{upload.token}.json"
         fs.write_file(path, _json(upload.to_json()), self.scratch)
 
-    def forget_upload(self, token: str) -> None:
-        """Close an upload: its reserved files and its unfinished tree go with it."""
+    def forget_upload(self, token: str) -> list[identity.Step]:
+        """Close an upload: its reserved files and its unfinished tree go with it.
+
+        Returns what the index must be told of published files that were reserved.
+        """
         (self.uploads / f"{token}.json").unlink(missing_ok=True)
-        fs.remove_tree(self.config.staging / token)
+        return identity.remove_tree(self.config.staging / token)
 
     def mark_stale(self) -> None:
         """Note that the pages must be made anew, so that a crash does not forget it."""
