@@ -190,12 +190,13 @@ def _reserve(index: Index, files: dict[str, Entry], reserved: Path) -> tuple[lis
     # What is known of the links that were just taken away.
     index.follow_steps(steps)
     steps = []
+    place = str(reserved)
     for sha256 in wanted.keys() - held:
         for path, found in index.find(sha256, wanted[sha256]):
             is_intact = index.verdict(found, sha256)
             if is_intact is False:
                 continue  # damaged: another copy may not be
-            step = _linked(path, reserved / sha256, found)
+            step = _linked(path, f"{place}/{sha256}", found)
             if step:
                 steps.append(step)
                 held.add(sha256)
@@ -213,7 +214,7 @@ def _reserve(index: Index, files: dict[str, Entry], reserved: Path) -> tuple[lis
     return need, unread
 
 
-def _linked(source: Path, target: Path, found: Identity) -> Step | None:
+def _linked(source: str, target: str, found: Identity) -> Step | None:
     try:
         return identity.link(source, target, found)
     except OSError as error:

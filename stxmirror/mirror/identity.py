@@ -91,7 +91,7 @@ def read(path: Path, sha256: str) -> Reading:
     return Reading(sha256, found, after if after == before else None)
 
 
-def link(source: Path, target: Path, before: Identity) -> Step:
+def link(source: str, target: str, before: Identity) -> Step:
     """Link a file whose identity was ``before`` a moment ago."""
     os.link(source, target, follow_symlinks=False)
     return Step(before.inode, before.ctime, os.lstat(target).st_ctime_ns)
@@ -109,25 +109,34 @@ def copy(source: Path, target: Path) -> str:
 
 
 def unlink(path: Path) -> Step:
-    """Unlink a file that has other links."""
+    """Unlink a file that may have other links."""
+    return _unlink(str(path), os.lstat(path))
+
+
+def _unlink(path: str, before: os.stat_result) -> Step:
     fd = os.open(path, _ENTRY)
     try:
-        before = os.fstat(fd)
-        path.unlink()
-        return Step(before.st_ino & _INODE_BITS, before.st_ctime_ns, os.fstat(fd).st_ctime_ns)
+        os.unlink(path)  # noqa: PTH108 - of many files, a path object costs more than the call
+        after = os.fstat(fd).st_ctime_ns
     finally:
         os.close(fd)
+    return Step(before.st_ino & _INODE_BITS, before.st_ctime_ns, after)
 
 
 def remove_tree(path: Path) -> list[Step]:
     """Delete a directory of the mirror's own; return what that did to files that live on."""
     if not path.is_dir():
         return []
-    steps = [
-        unlink(path / name)
-        for name, status in list(fs.walk(path))
-        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1
-    ]
+    steps = []
+    pending = [str(path)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in list(entries):
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append(entry.path)
+                elif stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                    steps.append(_unlink(entry.path, status))
     fs.remove_tree(path)
     return steps
 

@@ -62,8 +62,11 @@ class Index:
 
     def __init__(self, state: Path, public: Path) -> None:
         """Open the index in ``state`` that tells of the tree ``public``."""
-        self._public = public
+        self._public = str(public)
         self._db = sqlite3.connect(state / "index.sqlite3")
+        # The store's lock keeps others out: taking SQLite's for each of thousands of look-ups too
+        # would cost more than they do.
+        self._db.execute("pragma locking_mode = exclusive")
         if self._db.execute("pragma user_version").fetchone()[0] != _VERSION:
             self._db.executescript(_SCHEMA)
 
@@ -110,7 +113,7 @@ class Index:
             self._db.execute("delete from files where build = ?", (build_id,))
             self._db.execute("delete from builds where id = ?", (build_id,))
 
-    def find(self, sha256: str, size: int | None = None) -> Iterator[tuple[Path, Identity]]:
+    def find(self, sha256: str, size: int | None = None) -> Iterator[tuple[str, Identity]]:
         """Yield a place of each inode that should have these bytes, of the newest build first.
 
         Whoever takes the first one pays for one row, however many builds have the bytes.
@@ -149,10 +152,12 @@ class Index:
 
         ``True`` is said of what was read and not touched by others since, ``False`` of damage.
         """
-        copy = self.copy(found.inode)
-        if copy is None or copy.sha256 != sha256 or copy.identity != found:
-            return None
-        return copy.is_intact
+        row = self._db.execute(
+            "select intact from copies where inode = ? and size = ? and mtime = ? and ctime = ?"
+            " and sha256 = ?",
+            (*found, sha256),
+        ).fetchone()
+        return None if row is None else bool(row[0])
 
     def copy(self, inode: int) -> Copy | None:
         """Return what is known of an inode."""
@@ -190,17 +195,17 @@ class Index:
                 ((step.after, step.inode, step.before) for step in identity.joined(steps)),
             )
 
-    def _rows(self, where: str, *values: object) -> Iterator[tuple[str, str, Path]]:
+    def _rows(self, where: str, *values: object) -> Iterator[tuple[str, str, str]]:
         # The index on sha256 and size has the rows of one content in the order of their ids.
         rows = self._db.execute(
             f"select build, path from files where {where} order by rowid desc",  # noqa: S608
             values,
         )
         for build_id, name in rows:
-            yield build_id, name, self._public / build_id / name
+            yield build_id, name, f"{self._public}/{build_id}/{name}"
 
     def _read_back(self, build_id: str) -> None:
-        directory = self._public / build_id
+        directory = Path(self._public, build_id)
         files = []
         try:
             sums = manifest.parse_sums((directory / names.SUMS).read_bytes())

@@ -47,7 +47,7 @@ class _Tree:
     path: Path
     files: dict[str, Entry]
     reserved: Path
-    placed: dict[str, Path] = field(default_factory=dict)
+    placed: dict[str, str] = field(default_factory=dict)
     unread: dict[str, Path] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
     copies: dict[Path, str] = field(default_factory=dict)
@@ -106,19 +106,21 @@ def _start(current: Transaction, tree: _Tree) -> None:
     for directory in manifest.needed_directories(tree.files):
         (tree.path / directory).mkdir(mode=0o755)
     steps = []
+    place, reserved = str(tree.path), str(tree.reserved)
+    held = {path.name for path in tree.reserved.iterdir()} if tree.reserved.is_dir() else set()
     for path, entry in sorted(tree.files.items()):
-        source = tree.reserved / entry.sha256
-        if entry.sha256 in tree.placed or entry.sha256 in tree.unread:
+        if entry.sha256 not in held:
             continue
-        with contextlib.suppress(FileNotFoundError):
-            found = Identity.of(source.lstat())
-            is_intact = current.index.verdict(found, entry.sha256)
-            if is_intact and _linked(source, tree.path / path, found, steps):
-                tree.placed[entry.sha256] = tree.path / path
-            elif is_intact is None:
-                tree.unread[entry.sha256] = source
-            elif not is_intact:
-                tree.damaged.add(entry.sha256)
+        held.discard(entry.sha256)
+        source, target = f"{reserved}/{entry.sha256}", f"{place}/{path}"
+        found = Identity.of(os.lstat(source))
+        is_intact = current.index.verdict(found, entry.sha256)
+        if is_intact is False:
+            tree.damaged.add(entry.sha256)
+        elif is_intact and _linked(source, target, found, steps):
+            tree.placed[entry.sha256] = path
+        else:
+            tree.unread[entry.sha256] = Path(source)
     current.index.follow_steps(steps)
 
 
@@ -130,24 +132,27 @@ def _complete(store: Store, token: str, tree: _Tree) -> None:
         tree.readings.append(read[sha256])
         if not read[sha256].is_intact:
             tree.damaged.add(sha256)
+    usable = read.keys() - tree.damaged
     with _incoming(store, token) as root:
         for path, entry in sorted(tree.files.items()):
-            target = tree.path / path
-            source = tree.placed.get(entry.sha256)
-            if source == target:
+            if tree.placed.get(entry.sha256) == path:
                 continue
-            if source is None and entry.sha256 in read.keys() - tree.damaged:
+            target = tree.path / path
+            source = None
+            if entry.sha256 in tree.placed:
+                source = tree.path / tree.placed[entry.sha256]
+            elif entry.sha256 in usable:
                 source = tree.unread[entry.sha256]
                 if Identity.of(source.lstat()) != read[entry.sha256].identity:
                     raise Busy(f"{path} is being published elsewhere: promote again")
             if source is None:
                 _receive_new(root, path, entry, target, entry.sha256 in tree.damaged)
                 tree.copies[target] = entry.sha256
-            elif not _linked(source, target, Identity.of(source.lstat()), tree.steps):
+            elif not _linked(str(source), str(target), Identity.of(source.lstat()), tree.steps):
                 if identity.copy(source, target) != entry.sha256:
                     raise Busy(f"{path} is damaged on the mirror: begin again, send, promote")
                 tree.copies[target] = entry.sha256
-            tree.placed.setdefault(entry.sha256, target)
+            tree.placed.setdefault(entry.sha256, path)
 
 
 def _receive_new(root: int, path: str, entry: Entry, target: Path, was_reserved: bool) -> None:
@@ -254,7 +259,7 @@ def _new_file(path: Path) -> BinaryIO:
     return stream
 
 
-def _linked(source: Path, target: Path, found: Identity, steps: list[Step]) -> bool:
+def _linked(source: str, target: str, found: Identity, steps: list[Step]) -> bool:
     try:
         steps.append(identity.link(source, target, found))
     except OSError as error:

@@ -109,7 +109,8 @@ def _from_copy(current: Transaction, place: Place, sha256: str) -> list[tuple[Pl
     index, store = current.index, current.store
     places = _places(current, sha256, place)
     damaged = {store.path(build_id) / path for build_id, path in places}
-    for source, found in index.find(sha256):
+    for name, found in index.find(sha256):
+        source = Path(name)
         if source in damaged:
             continue
         if index.verdict(found, sha256) is None:
@@ -137,7 +138,8 @@ def _put(current: Transaction, source: Path, sha256: str, places: Iterable[Place
         target = store.path(build_id) / path
         fs.make_directories(target.parent, store.path(build_id))
         try:
-            steps.append(identity.link(source, temporary, Identity.of(source.lstat())))
+            before = Identity.of(source.lstat())
+            steps.append(identity.link(str(source), str(temporary), before))
         except OSError as error:
             if error.errno != errno.EMLINK:
                 raise

@@ -7,6 +7,7 @@ are read, and that costs a call here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -450,6 +451,23 @@ def test_damage_goes_with_its_build(here: Here) -> None:
     assert here.problems() != []
     here.ctl("withdraw", TWO, "--reason", "damaged")
     assert json.loads((here.mirror.store / "state/verify.json").read_text())["problems"] == []
+
+
+def test_a_file_with_all_the_links_that_it_may_have_is_copied(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.publish(ONE)
+    directory = here.make(TWO)
+    here.send(directory, here.begin(directory, TWO))
+
+    def link(*_: object) -> None:
+        raise OSError(errno.EMLINK, "Too many links")
+
+    monkeypatch.setattr(identity, "link", link)
+    here.ctl("promote", TWO)
+    assert here.code == 0, here.words
+    assert not (here.public / ONE / RPM).samefile(here.public / TWO / RPM)
+    sha256sum(here.public / TWO)
 
 
 def test_every_reuse_can_be_told(here: Here) -> None:
