@@ -23,8 +23,8 @@ _FILE = "verify.json"
 _SHOWN = 5
 
 # What a problem can be: of the bytes, which only an intact copy mends; of the tree, which the
-# mirror can put right alone; or something that only a person can judge.
-BYTES, TREE, FOREIGN = "bytes", "tree", "foreign"
+# mirror can put right alone; something that only a person can judge; or of what the mirror knows.
+BYTES, TREE, FOREIGN, STATE = "bytes", "tree", "foreign", "state"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _unlink(path: str, before: os.stat_result) -> Step:
 
 def remove_tree(path: Path) -> list[Step]:
     """Delete a directory of the mirror's own; return what that did to files that live on."""
-    if not path.is_dir():
+    if not fs.is_directory(path):
         return []
     steps = []
     pending = [str(path)]

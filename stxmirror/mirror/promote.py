@@ -22,7 +22,6 @@ from stxmirror.mirror.errors import Busy, shown
 from stxmirror.mirror.identity import Identity, Reading, Step
 from stxmirror.mirror.manifest import Entry
 from stxmirror.mirror.record import read as read_record
-from stxmirror.mirror.state import Upload
 from stxmirror.mirror.store import Store, reserved_directory, token_for
 from stxmirror.mirror.transaction import Transaction, new_state, transaction
 
@@ -68,20 +67,24 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
         with transaction(store) as current:
             upload = current.uploads.get(str(build))
             is_published = str(build) in current.published
-            if is_published and (upload is None or not repair.holes(store, upload)):
+            holes = health.load(store).holes(str(build)) if is_published and upload else set()
+            if is_published and not holes:
                 return _at_rest(store, current, build)
+            current.check_known(build)
             if upload is None:
                 raise StxMirrorError(
                     f"no upload is open for {build} (it may have expired): begin again"
                 )
-            tree = _Tree(staging / "tree", upload.files, reserved_directory(staging))
+            files = store.upload_files(upload)
+            tree = _Tree(staging / "tree", files, reserved_directory(staging))
             if not is_published:
                 check_rule(store, build)
                 _start(current, tree)
         if is_published:
-            received = _receive_holes(store, upload)
+            asked_for = {path: files[path] for path in sorted(holes & files.keys())}
+            received = _receive_holes(store, token, asked_for)
             with transaction(store) as current:
-                repair.fill(current, upload, received)
+                repair.fill(current, build, asked_for, received)
                 return _at_rest(store, current, build)
         try:
             _complete(store, token, tree)
@@ -167,16 +170,16 @@ def _receive_new(root: int, path: str, entry: Entry, target: Path, was_reserved:
         ) from error
 
 
-def _receive_holes(store: Store, upload: Upload) -> dict[str, Path]:
+def _receive_holes(store: Store, token: str, holes: dict[str, Entry]) -> dict[str, Path]:
     """Copy what was sent for the holes of a published build, verified; return it by path."""
-    place = store.config.staging / upload.token / "tree"
+    place = store.config.staging / token / "tree"
     fs.remove_tree(place)
     place.mkdir(mode=0o700)
     received: dict[str, Path] = {}
-    with _incoming(store, upload.token) as root:
-        for number, path in enumerate(sorted(repair.holes(store, upload))):
+    with _incoming(store, token) as root:
+        for number, (path, entry) in enumerate(holes.items()):
             received[path] = place / str(number)
-            _receive(root, path, upload.files[path], received[path])
+            _receive(root, path, entry, received[path])
             fs.fsync_path(received[path])
     return received
 
@@ -188,6 +191,8 @@ def _incoming(store: Store, token: str) -> Iterator[int]:
     try:
         root = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"the upload's directory cannot be read ({error.strerror}): begin again, send, promote"
         ) from error
@@ -206,7 +211,7 @@ def _abandon(store: Store, tree: _Tree) -> None:
 
 
 def _refuse_foreign(incoming: Path) -> None:
-    for path, status in fs.walk(incoming):
+    for path, status in fs.walk_received(incoming):
         if stat.S_ISLNK(status.st_mode):
             what = "a symbolic link"
         elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
@@ -230,6 +235,8 @@ def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
             f"{path} arrived closed to the mirror: send it again with --no-perms"
         ) from error
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"{path} arrived as something else than a regular file ({error.strerror}): {_AGAIN}"
         ) from error

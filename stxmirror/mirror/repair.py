@@ -12,9 +12,9 @@ from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import fs, health, identity, log, manifest, survey
-from stxmirror.mirror.health import BYTES, TREE, Problem
+from stxmirror.mirror.health import BYTES, STATE, TREE, Problem
 from stxmirror.mirror.identity import Identity, Reading, Step
-from stxmirror.mirror.state import Upload
+from stxmirror.mirror.manifest import Entry
 from stxmirror.mirror.store import Store
 from stxmirror.mirror.survey import Tree
 from stxmirror.mirror.transaction import Transaction, transaction
@@ -52,34 +52,34 @@ def repair(store: Store, build: BuildId | None) -> dict[str, object]:
     }
 
 
-def holes(store: Store, upload: Upload) -> set[str]:
-    """Return what an upload was asked to bring for holes in its published build."""
-    return set(upload.need) & health.load(store).holes(str(upload.id))
-
-
-def fill(current: Transaction, upload: Upload, received: Mapping[str, Path]) -> None:
+def fill(
+    current: Transaction,
+    build: BuildId,
+    files: Mapping[str, Entry],
+    received: Mapping[str, Path],
+) -> None:
     """Put verified files where a published build has holes, and wherever else those bytes lie.
 
     What they must be is the mirror's own word: its SHA256SUMS, and the seals over that.
     """
     store = current.store
-    state = current.states[str(upload.id)]
+    state = current.states[str(build)]
     if names.SUMS in received:
         sums = manifest.parse_sums(received[names.SUMS].read_bytes())
         wanted = {**sums, **state.seals}
     else:
-        wanted = survey.published(store, upload.id, state).files
+        wanted = survey.published(store, build, state).files
     mended: list[tuple[Place, str]] = []
     for path, source in received.items():
-        sha256 = upload.files[path].sha256
+        sha256 = files[path].sha256
         if sha256 != wanted.get(path):
             raise StxMirrorError(
-                f"{path} is not the file that was published in {upload.id}: send the build's own"
+                f"{path} is not the file that was published in {build}: send the build's own"
             )
-        places = _places(current, sha256, (str(upload.id), path))
+        places = _places(current, sha256, (str(build), path))
         _put(current, source, sha256, places)
         mended += [(place, "from the bytes that were sent again") for place in places]
-        target = store.path(str(upload.id)) / path
+        target = store.path(str(build)) / path
         reading = Reading(sha256, sha256, Identity.of(target.lstat()))
         current.index.note([reading], format_time(store.now))
     health.forget(store, (place for place, _ in mended))
@@ -125,7 +125,8 @@ def _from_copy(current: Transaction, place: Place, sha256: str) -> list[tuple[Pl
 def _places(current: Transaction, sha256: str, place: Place) -> list[Place]:
     """Return every place that has what ``place`` has: the same inode, or nothing."""
     path = current.store.path(place[0]) / place[1]
-    inode = Identity.of(path.lstat()).inode if os.path.lexists(path) else None
+    status = fs.look(path)
+    inode = None if status is None else Identity.of(status).inode
     return sorted({place, *current.index.sharing(sha256, inode)})
 
 
@@ -158,11 +159,10 @@ def _put_right(current: Transaction, root: Path, name: str, tree: Tree) -> bool:
         fs.make_directories(path.parent, root)
         fs.set_link(path, tree.links[name], current.store.scratch)
         return True
-    if name in tree.directories and not path.exists():
+    before = fs.look(path)
+    if before is None:
         fs.make_directories(path, root)
-        return True
-    before = path.lstat()
-    if stat.S_ISREG(before.st_mode):
+    elif stat.S_ISREG(before.st_mode):
         path.chmod(survey.FILE_MODE)
         inode = Identity.of(before).inode
         step = Step(inode, before.st_ctime_ns, path.lstat().st_ctime_ns)
@@ -173,7 +173,9 @@ def _put_right(current: Transaction, root: Path, name: str, tree: Tree) -> bool:
 
 
 def _advice(problem: Problem) -> str:
-    if problem.id is None or problem.kind != BYTES:
+    if problem.kind == STATE:
+        return f"`mirrorctl repair-state {problem.id}`"
+    if problem.kind != BYTES:
         return "look at it, and remove it or give it back its owner by hand, as root"
     return (
         f"`stx-mirror publish {problem.id}` on its build host sends it again if that still has it; "

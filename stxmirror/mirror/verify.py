@@ -9,7 +9,7 @@ from datetime import timedelta
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import health, identity, log, survey
-from stxmirror.mirror.health import BYTES, Health, Problem
+from stxmirror.mirror.health import BYTES, STATE, Health, Problem
 from stxmirror.mirror.identity import Reading
 from stxmirror.mirror.index import Copy
 from stxmirror.mirror.store import Store
@@ -41,6 +41,7 @@ def verify(store: Store, build: BuildId | None, days: int | None = None) -> dict
             problems += survey.outside(store, current.published)
         # A build that was pruned meanwhile is no fault of the disk.
         problems = [item for item in problems if item.id is None or item.id in current.published]
+        problems += _state_damage(current, build)
         problems = _kept(store, build, problems)
         if build is None:
             _save_all(store, current, found, problems, days)
@@ -59,6 +60,16 @@ def verify(store: Store, build: BuildId | None, days: int | None = None) -> dict
         "read_bytes": size,
         "problems": [item.to_json() for item in problems],
     }
+
+
+def _state_damage(current: Transaction, build: BuildId | None) -> list[Problem]:
+    """Return the builds of which the mirror's own state is damaged."""
+    when = format_time(current.store.now)
+    return [
+        Problem(build_id, str(current.store.state_path(build_id)), STATE, why, when)
+        for build_id, why in sorted(current.damaged.items())
+        if build is None or build_id == str(build)
+    ]
 
 
 def _asked_for(current: Transaction, build: BuildId | None) -> set[str]:

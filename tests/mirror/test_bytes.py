@@ -282,7 +282,6 @@ FOUND: dict[str, tuple[str, Callable[[Path], None], str]] = {
 OUTSIDE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a stray file at the top": ("x", _stray, "it is not part of the mirror"),
     "a stray file beside builds": ("master/x", _stray, "it is not part of the mirror"),
-    "a directory that pruning left": ("feature", Path.mkdir, "it is not part of the mirror"),
     "a page that others may write": (
         "index.html",
         _open_to_all,
