@@ -24,6 +24,7 @@ from stxmirror.mirror import (
     privileges,
     promote,
     prune,
+    repair,
     repair_state,
     verify,
 )
@@ -48,9 +49,11 @@ _TREE = {
     "unhold": lambda store, args, data: catalog.unhold(store, args.id),
     "withdraw": lambda store, args, data: catalog.withdraw(store, args.id, args.reason),
     "pages": lambda store, args, data: catalog.make_pages(store),
-    "verify": lambda store, args, data: verify.verify(store, args.id),
+    "verify": lambda store, args, data: verify.verify(store, args.id, args.sample),
+    "repair": lambda store, args, data: repair.repair(store, args.id),
     "repair-state": lambda store, args, data: repair_state.repair_state(store, args.id),
 }
+_DAYS_MAX = 3650
 _WITH_INPUT = frozenset({"begin", "prune"})
 
 
@@ -66,6 +69,12 @@ def _build_id(text: str) -> BuildId:
         return BuildId.parse(text)
     except StxMirrorError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"give whole days, 1 to {_DAYS_MAX}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,8 +104,18 @@ def _parser() -> argparse.ArgumentParser:
     verb("prune", 'delete, of {"delete": [IDs]} on standard input, what the rules let go')
     verb("pages", "make the mirror's pages anew")
     verb("expire", "close uploads that nobody promoted in time")
-    parser_of = verb("verify", "read published bytes again and compare them with SHA256SUMS")
+    parser_of = verb("verify", "compare the tree with what was published, and read its bytes again")
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
+    parser_of.add_argument(
+        "--sample",
+        type=_days,
+        metavar="DAYS",
+        help="read a slice only: run every day, it reads every byte within so many days",
+    )
+    parser_of = verb("repair", "mend a build from intact copies, and say what is left to do")
+    parser_of.add_argument(
+        "id", type=_build_id, metavar="ID", nargs="?", help="one build, else all that verify named"
+    )
     parser_of = verb("repair-state", "make damaged state files anew, as far as that can be known")
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
     parser_of = verb("dispatch", "the forced command of a key: do what the connection asks for")

@@ -36,6 +36,7 @@ def test_what_each_key_is_for(role: str, command: str) -> None:
         st.sampled_from(
             [
                 *("mirrorctl", "begin", "promote", "list", "prune", "hold", "withdraw", "dispatch"),
+                *("verify", "repair"),
                 *("rsync", "--server", "--sender", ".", "..", "/", "-e.x", TOKEN, BUILD, ";", "'"),
                 *("--config", "/x", f"{TOKEN}/..", f"../{TOKEN}", f"./{TOKEN}", "-s", "--daemon"),
             ]

@@ -271,6 +271,19 @@ def test_upkeep_works_as_its_unit_runs_it(host):
     assert timer.is_enabled
 
 
+def test_tree_is_read_every_night(host):
+    """What does not belong there is named, by the unit as it is confined."""
+    host.run("systemctl start stx-mirror-verify.service; systemctl reset-failed")
+    state = host.file(f"{STORE}/state/verify.json")
+    assert state.user == "mirror", host.run("journalctl -u stx-mirror-verify -n 20").stdout
+    found = json.loads(state.content_string)
+    assert found["days"] == 28
+    assert {problem["path"] for problem in found["problems"]} == {"passwd", "state"}
+    timer = host.service("stx-mirror-verify.timer")
+    assert timer.is_running
+    assert timer.is_enabled
+
+
 def test_policy_comes_from_the_streams(host):
     policy = json.loads(host.file("/etc/stx-mirror/mirror.json").content_string)
     assert [rule["directory"] for rule in policy["rules"]] == ["master/sample"]
