@@ -49,7 +49,7 @@ def open_build(paths: Paths, stream: Mapping[str, Any], asked: Asked) -> Session
     _check_room(paths, asked.min_free_bytes)
     parent = _parent(paths, asked, project) if asked.resume_id else None
     previous = status.read(paths, asked.ref, project).last_success
-    if previous and read_json(paths.build(previous) / "build.json") is None:
+    if previous and read_json(paths.record(previous)) is None:
         previous = None
     build_id = _next_id(paths, stream, project)
     workspace = parent or paths.workspaces(project) / BuildId.parse(build_id).build_date

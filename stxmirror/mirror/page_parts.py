@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stxmirror import names
 from stxmirror.layout import safe_relative_path
 from stxmirror.mirror.page_html import (
     Child,
@@ -160,11 +161,11 @@ def verify_commands(build: Build, prefix: str) -> str:
     return (
         f"MIRROR={top}\n"
         f"BUILD=$MIRROR/{build.path}\n"
-        'curl -fLO "$BUILD/SHA256SUMS" -O "$BUILD/SHA256SUMS.asc"\n'
+        f'curl -fLO "$BUILD/{names.SUMS}" -O "$BUILD/{names.SIGNATURE}"\n'
         f'curl -fL --create-dirs -o {path} "$BUILD/{path}"\n'
-        'curl -fL "$MIRROR/assets/signing-key.asc" | gpg --import\n'
-        "gpg --verify SHA256SUMS.asc SHA256SUMS\n"
-        "sha256sum -c --ignore-missing SHA256SUMS\n"
+        f'curl -fL "$MIRROR/{names.SIGNING_KEY}" | gpg --import\n'
+        f"gpg --verify {names.SIGNATURE} {names.SUMS}\n"
+        f"sha256sum -c --ignore-missing {names.SUMS}\n"
     )
 
 

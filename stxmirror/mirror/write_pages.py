@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from stxmirror import names
 from stxmirror.layout import RESERVED_NAMES
 from stxmirror.mirror import aliases, fs, openpgp, pages
 from stxmirror.mirror.page_model import Known
@@ -46,7 +47,7 @@ def write_pages(store: Store, states: Mapping[str, BuildState]) -> None:
 def _fingerprints(store: Store) -> list[str]:
     """Return the fingerprints of the keys that this mirror offers to readers."""
     try:
-        text = (store.config.public / pages.SIGNING_KEY).read_text(encoding="ascii")
+        text = (store.config.public / names.SIGNING_KEY).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return []
     return openpgp.fingerprints(text)
