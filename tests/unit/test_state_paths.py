@@ -21,6 +21,8 @@ def test_where_things_lie():
             "environment": paths.environment,
             "builds": paths.builds,
             "build": paths.build(ID),
+            "record": paths.record(ID),
+            "session": paths.session(ID),
             "status": paths.status("f-x"),
             "runner": paths.runner("f-x"),
             "running": paths.running("f-x"),
@@ -41,6 +43,8 @@ def test_where_things_lie():
         "environment": "/etc/stx-mirror/environment",
         "builds": "/var/lib/stx-mirror/builds",
         "build": f"/var/lib/stx-mirror/builds/{ID}",
+        "record": f"/var/lib/stx-mirror/builds/{ID}/build.json",
+        "session": f"/var/lib/stx-mirror/builds/{ID}/session.json",
         "status": "/var/lib/stx-mirror/status/f-x.json",
         "runner": "/var/lib/stx-mirror/runner/f-x",
         "running": "/var/lib/stx-mirror/runner/f-x/running.json",
@@ -54,6 +58,17 @@ def test_where_things_lie():
         "trees": "/localdisk/publish",
         "kept": "/localdisk/kept",
     }
+
+
+def test_what_every_branch_has_is_found(tmp_path):
+    paths = Paths(state=tmp_path)
+    assert (paths.status_files(), paths.running_files()) == ([], [])
+    for project in ("f-x", "a"):
+        for file in (paths.status(project), paths.running(project), paths.timings(project)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    assert paths.status_files() == [paths.status("a"), paths.status("f-x")]
+    assert paths.running_files() == [paths.running("a"), paths.running("f-x")]
 
 
 @pytest.mark.parametrize("bad", ["../../etc", "/etc/passwd", "master/sample/../20261101T020000Z"])
