@@ -29,7 +29,7 @@ def test_what_is_derived():
     [
         (["builder", "localhost", "mirror", "root", "Builder", "localhost.localdomain."], [], []),
         (["", " ", "b1", "127.0.0.1"], [], []),
-        ([], ["127.0.0.1/8", "::1", "::", "0.0.0.0", "not an address", ""], []),
+        ([], ["127.0.0.1/8", "::1", "::", "0.0.0.0/8", "not an address", ""], []),
         ([], [], ["/", "/root", "/var/lib/misc", "/usr/sbin", "/nonexistent", "", "/home"]),
         ([], [], ["home/ann/x"]),
     ],
