@@ -15,6 +15,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+# Characters of an expression that is shown around what a mutant changes.
+CONTEXT_MAX = 60
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -168,8 +170,9 @@ def _of_expression(
         return
     line = getattr(node, "lineno", statement.lineno)
     lines = (statement.lineno, getattr(node, "end_lineno", line))
-    # A number or a name alone does not say which of several it is.
-    context = parent if isinstance(node, (ast.Constant, ast.Name)) and parent else node
+    # A number or a name alone does not say which of several it is; a long table says too much.
+    alone = isinstance(node, (ast.Constant, ast.Name))
+    context = parent if alone and parent and len(ast.unparse(parent)) <= CONTEXT_MAX else node
     for edit in _edits(node):
         words = partial(_words, context, node, edit)
         yield _Change(lines, line, scope, words, partial(edit, node))
