@@ -228,6 +228,7 @@ def test_a_mistake_in_a_profile_is_named(changes, said):
         {"on_failure": "ignore"},
         {"yields": [{"from": "", "type": "outputs/iso"}]},
         {"log_files": [""]},
+        {"yields": [{"from": "x", "type": "outputs/RPMS", "phase": 5}]},
     ],
 )
 def test_one_mistake_is_one_problem(changes):
