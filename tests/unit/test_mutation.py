@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -171,6 +174,27 @@ def test_what_is_explained_does_not_count_and_must_survive(project):
     assert done.returncode == 1
     (project / "tests/mutation/explained.txt").write_text("".join(lines[:-1]))
     assert run(project, "--all").returncode == 0
+
+
+def test_no_mutant_begins_after_the_time_and_none_outlives_its_limit(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL))
+    from forks import Limits, Slots
+
+    def loop(_: str) -> int:
+        while True:
+            pass
+
+    def wait(_: str) -> int:
+        signal.pause()
+        return 0
+
+    def ends(run, limits: Limits, until: float = inf) -> list[int]:
+        return [code for _, code in Slots(2, until).run(["a", "b"], run, lambda _: limits)]
+
+    assert ends(lambda _: 7, Limits(60, 60.0)) == [7, 7]
+    assert ends(lambda _: 7, Limits(60, 60.0), until=time.monotonic()) == []
+    assert ends(loop, Limits(1, 60.0)) == [-signal.SIGXCPU] * 2
+    assert ends(wait, Limits(60, 0.1)) == [-signal.SIGKILL] * 2
 
 
 def test_tests_that_fail_anyway_show_nothing(project):
