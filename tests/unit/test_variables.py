@@ -21,8 +21,8 @@ KNOWN = {"users_accounts", "users_groups", "build_env_mirrors", "streams", "buil
         ("vault_users_password", ""),
         (
             "build_env_colour",
-            "role build_env has no input build_env_colour: roles/build_env/README.md lists those it "
-            "has",
+            "role build_env has no input build_env_colour: "
+            "roles/build_env/README.md lists those it has",
         ),
         # Of two roles that it may belong to, the longer name is meant; and it is no role's own.
         (
