@@ -40,13 +40,14 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
         with transaction(store) as current:
             if str(build) in current.published:
                 return _at_rest(store, current, build)
+            current.check_known(build)
             upload = current.uploads.get(str(build))
             if upload is None:
                 raise StxMirrorError(
                     f"no upload is open for {build} (it may have expired): begin again"
                 )
             check_rule(store, build)
-        files = upload.files
+        files = store.upload_files(upload)
         tree = staging / "tree"
         fs.remove_tree(tree)
         try:
@@ -76,6 +77,8 @@ def _assemble(
     try:
         root = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"the upload's directory cannot be read ({error.strerror}): begin again, send, promote"
         ) from error
@@ -99,7 +102,7 @@ def _assemble(
 
 
 def _refuse_foreign(incoming: Path) -> None:
-    for path, status in fs.walk(incoming):
+    for path, status in fs.walk_received(incoming):
         if stat.S_ISLNK(status.st_mode):
             what = "a symbolic link"
         elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
@@ -123,6 +126,8 @@ def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
             f"{path} arrived closed to the mirror: send it again with --no-perms"
         ) from error
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"{path} arrived as something else than a regular file ({error.strerror}): {_AGAIN}"
         ) from error

@@ -49,7 +49,7 @@ def keep_readable(config: Config, token: str) -> None:
 def _has_foreign(path: Path) -> bool:
     return any(
         not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
-        for _, status in fs.walk(path)
+        for _, status in fs.walk_received(path)
     )
 
 
