@@ -74,7 +74,7 @@ def verdicts(
     Mutants that are not yet begun at ``until`` (``time.monotonic()``) are left out.
     Raises ``TestsFail``, and ``ValueError`` for a mutant that is no Python.
     """
-    with tempfile.TemporaryDirectory(prefix="mutation-") as home:
+    with tempfile.TemporaryDirectory(prefix="m-") as home:
         baseline, found = in_place(path, mutants, tests, Slots(jobs, until), Path(home))
         preload(baseline.imports)
         everything = baseline.limits(baseline.seconds)
@@ -213,8 +213,13 @@ def run_items(session: Any, names: Iterable[str], home: Path) -> int:
 
 
 def own_directory(home: Path) -> None:
-    """Let pytest make temporary directories in one that no other process uses."""
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(dir=home, prefix="")
+    """Let pytest make temporary directories in one that no other process uses.
+
+    Its name is short, because a socket's path may not be long.
+    """
+    place = home / str(os.getpid())
+    place.mkdir(exist_ok=True)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(place)
 
 
 def pairs(items: Sequence[Item]) -> Iterator[tuple[Item, Item | None]]:
