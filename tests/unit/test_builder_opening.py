@@ -70,8 +70,10 @@ def known_hosts(tmp_path) -> str:
 
 
 @pytest.mark.parametrize("mirror", ["mirror.example.org", "[fd00::1]:2222", ""])
-def test_a_mirror_that_is_known_is_no_hindrance(paths, facts, known_hosts, mirror):
+def test_a_mirror_that_is_known_is_no_hindrance(paths, facts, known_hosts, mirror, capfd):
     open_build(paths, facts, asked(mirror=mirror, known_hosts=known_hosts))
+    # A module of Ansible answers on its standard output, and nothing else may be there.
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize("mirror", ["other.example.org", "[mirror.example.org]:2222", "fd00::1"])
