@@ -103,8 +103,8 @@ def check_identifier(identifier: str) -> str:
         raise StxMirrorError(f"a release identifier is text, not {identifier!r}")
     if identifier == "master":
         return identifier
-    kind, slash, name = identifier.partition("/")
-    if not (slash and _KIND.fullmatch(kind) and _NAME.fullmatch(name)):
+    kind, _, name = identifier.partition("/")
+    if not (_KIND.fullmatch(kind) and _NAME.fullmatch(name)):
         raise StxMirrorError(
             f"{identifier[: 2 * NAME_MAX]!r} is not a release identifier: "
             "use master, or <kind>/<name> such as feature/<name>, release/<name>, milestone/<name>"

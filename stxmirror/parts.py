@@ -41,10 +41,7 @@ _BY_WORD = {part.word: part for part in PARTS}
 
 def resume_from(part: str | None) -> str | None:
     """Return where a build that failed in ``part`` (or a stage) can be resumed, or ``None``."""
-    if part is None:
-        return None
-    known = _BY_WORD.get(part)
-    return known.resume if known else part
+    return _BY_WORD[part].resume if part in _BY_WORD else part
 
 
 def resumable(stages: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from stxmirror.errors import StxMirrorError
 
 SCHEMA_NAME = "profile-1"
 
-_IN_STAGE = re.compile(r"stages\[([0-9]+)\](?:\.(.*))?", re.ASCII | re.DOTALL)
+_IN_STAGE = re.compile(r"stages\[([0-9]+)\](?:\.(.*))?")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def derive_terms(
             terms.add(full.partition(".")[0])
     for text in addresses:
         address = _is_address(text.strip())
-        if address and not (address.is_loopback or address.is_unspecified):
+        if address:
             terms.add(str(address))
     for home in homes:
         path = home.strip().rstrip("/")

@@ -133,8 +133,6 @@ def _share(one: Stream, other: Stream, place_of: Callable[[Stream], str]) -> boo
     A ref that both could match belongs to one of them alone (see :func:`stream_for`), and refs
     under one pattern keep distinct places, so two patterns never share one.
     """
-    if one.is_pattern and other.is_pattern:
-        return False
     narrow = _narrower(one, other)
     wide = other if narrow is one else one
     place = place_of(narrow)

@@ -36,7 +36,7 @@ class Progress:
     expected: Mapping[str, float] = field(default_factory=dict)
     part: str | None = None
     # Of the part that runs; of the run itself before there is one.
-    part_began: float = 0.0
+    part_began: float = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
     build_id: str | None = None
     first_error: str | None = None

@@ -84,7 +84,7 @@ def _due(stream: facts.Stream, wanted: settings.Streams, now: float) -> float | 
     except StxMirrorError:
         return None
     # A schedule that is newer than the moment was not missed then.
-    return due.timestamp() if due and due.timestamp() > stream.known_since else None
+    return due.timestamp() if due.timestamp() > stream.known_since else None
 
 
 def _shown(moment: float) -> str:

@@ -64,7 +64,7 @@ def _expiry(check: str, path: str, ends: float | None, limits: Days, now: float)
 
 
 def _expires(days: float) -> str:
-    return f"it expires in {days:.0f} days" if days > 0 else f"it expired {-days:.0f} days ago"
+    return f"it expires in {days:.0f} days" if days > 0 else f"it expired {abs(days):.0f} days ago"
 
 
 def _words(key: OpenPgpKey, now: float) -> str:

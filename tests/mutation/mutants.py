@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from typing import Any
 
+# Characters of an expression that is shown around what a mutant changes.
+CONTEXT_MAX = 60
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -51,46 +56,50 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: where it is, what it makes of what, and the module with it."""
+    """One change: where it is, and what it makes of what."""
 
     path: str
+    number: int  # of the changes of its module
+    lines: tuple[int, int]  # what a test runs of it: from its statement to its end
     line: int
     scope: str
     before: str
     after: str
-    tree: ast.Module
 
     @property
     def name(self) -> str:
         """What it changes, whatever its line."""
         return f"{self.path}: {self.scope}: {self.before} -> {self.after}"
 
+    def tree(self, source: str) -> ast.Module:
+        """Return the module with the change, from its source as it was."""
+        tree = ast.parse(source)
+        next(islice(_changes(tree), self.number, None)).apply()
+        return ast.fix_missing_locations(tree)
+
 
 def mutants_of(path: str, source: str) -> list[Mutant]:
     """Return every mutant of a module, in the order of its lines."""
-    count = sum(1 for _ in _changes(ast.parse(source)))
-    found = []
-    for number in range(count):
-        # The tree is walked anew for each, so that a mutant has one change and no other.
-        tree = ast.parse(source)
-        for index, change in enumerate(_changes(tree)):
-            if index == number:
-                before, after = change.apply()
-                ast.fix_missing_locations(tree)
-                found.append(Mutant(path, change.line, change.scope, before, after, tree))
-                break
-    return found
+    return [
+        Mutant(path, number, change.lines, change.line, change.scope, *change.words())
+        for number, change in enumerate(_changes(ast.parse(source)))
+    ]
 
 
 @dataclass(frozen=True)
 class _Change:
+    lines: tuple[int, int]
     line: int
     scope: str
-    apply: Callable[[], tuple[str, str]]
+    words: Callable[[], tuple[str, str]]
+    apply: Callable[[], None]
 
 
 def _changes(tree: ast.Module) -> Iterator[_Change]:
-    yield from _of_body(tree.body, "module", is_function=False)
+    pointless = set(_pointless(tree))
+    for change in _of_body(tree.body, "module", is_function=False):
+        if change.lines[0] not in pointless:
+            yield change
 
 
 def _of_body(body: list[ast.stmt], scope: str, *, is_function: bool) -> Iterator[_Change]:
@@ -99,7 +108,7 @@ def _of_body(body: list[ast.stmt], scope: str, *, is_function: bool) -> Iterator
             yield from _of_definition(statement, scope)
         elif not isinstance(statement, (ast.Import, ast.ImportFrom)) and not _is_text(statement):
             if is_function and isinstance(statement, _STATEMENTS):
-                yield _Change(statement.lineno, scope, _dropping(body, index))
+                yield _dropping(body, index, scope)
             if not isinstance(statement, ast.Raise):  # the rest of that is words
                 yield from _of_parts(statement, scope, is_function=is_function)
 
@@ -113,7 +122,32 @@ def _of_definition(
     if isinstance(definition, _FUNCTIONS):
         for default in (*definition.args.defaults, *definition.args.kw_defaults):
             if default is not None:
-                yield from _of_expression(default, definition.lineno, inner)
+                yield from _of_expression(default, definition, inner)
+
+
+def _pointless(tree: ast.Module) -> Iterator[int]:
+    """Yield the lines of statements that could as well be missing, and are there to be read.
+
+    They are a `return` of nothing where a function ends, and a `continue` where a round of a loop
+    does.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, _FUNCTIONS):
+            yield from _tails(node.body, ("return", "return None"))
+        elif isinstance(node, (ast.For, ast.While)):
+            yield from _tails(node.body, ("continue",))
+
+
+def _tails(body: list[ast.stmt], words: tuple[str, ...]) -> Iterator[int]:
+    last = body[-1] if body else None
+    if isinstance(last, (ast.Return, ast.Continue)) and ast.unparse(last) in words:
+        yield last.lineno
+    elif isinstance(last, (ast.If, ast.With)):
+        yield from _tails(last.body, words)
+        yield from _tails(getattr(last, "orelse", []), words)
+    elif isinstance(last, ast.Try):
+        for branch in (last.orelse or last.body, *(each.body for each in last.handlers)):
+            yield from _tails(branch, words)
 
 
 def _of_parts(statement: ast.stmt, scope: str, *, is_function: bool) -> Iterator[_Change]:
@@ -126,60 +160,83 @@ def _of_parts(statement: ast.stmt, scope: str, *, is_function: bool) -> Iterator
         elif name != "annotation":
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    yield from _of_expression(child, statement.lineno, scope)
+                    yield from _of_expression(child, statement, scope)
 
 
-def _of_expression(node: ast.AST, line: int, scope: str) -> Iterator[_Change]:
+def _of_expression(
+    node: ast.AST, statement: ast.stmt, scope: str, parent: ast.AST | None = None
+) -> Iterator[_Change]:
     if isinstance(node, ast.JoinedStr):
         return
-    line = getattr(node, "lineno", line)
+    line = getattr(node, "lineno", statement.lineno)
+    lines = (statement.lineno, getattr(node, "end_lineno", line))
+    # A number or a name alone does not say which of several it is; a long table says too much.
+    alone = isinstance(node, (ast.Constant, ast.Name))
+    context = parent if alone and parent and len(ast.unparse(parent)) <= CONTEXT_MAX else node
     for edit in _edits(node):
-        yield _Change(line, scope, _editing(node, edit))
+        words = partial(_words, context, node, edit)
+        yield _Change(lines, line, scope, words, partial(edit, node))
     for child in ast.iter_child_nodes(node):
-        yield from _of_expression(child, line, scope)
+        yield from _of_expression(child, statement, scope, node)
 
 
-def _editing(node: ast.AST, edit: Callable[[], None]) -> Callable[[], tuple[str, str]]:
-    def apply() -> tuple[str, str]:
-        before = ast.unparse(node)
-        edit()
-        return before, ast.unparse(node)
-
-    return apply
+def _words(context: ast.AST, node: ast.AST, edit: Callable[[ast.AST], None]) -> tuple[str, str]:
+    copies: dict[int, ast.AST] = {}
+    after = deepcopy(context, copies)
+    edit(copies[id(node)])
+    return ast.unparse(context), ast.unparse(after)
 
 
-def _edits(node: ast.AST) -> Iterator[Callable[[], None]]:
+def _edits(node: ast.AST) -> Iterator[Callable[[Any], None]]:
     if isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
-            yield partial(node.ops.__setitem__, index, _COMPARISONS[type(operator)]())
+            yield partial(_replace, "ops", index, _COMPARISONS[type(operator)]())
     elif isinstance(node, ast.BoolOp):
-        yield partial(setattr, node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
+        yield partial(_set, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
         for index in range(len(node.values)):
-            yield partial(node.values.pop, index)
+            yield partial(_leave_out, index)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         # `not not x`: the truth value of x.
-        yield partial(setattr, node, "operand", ast.UnaryOp(ast.Not(), node.operand))
+        yield lambda it: setattr(it, "operand", ast.UnaryOp(ast.Not(), it.operand))
     elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        yield partial(setattr, node, "op", _ARITHMETIC[type(node.op)]())
+        yield partial(_set, "op", _ARITHMETIC[type(node.op)]())
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield partial(setattr, node, "value", not node.value)
+        yield partial(_set, "value", not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        yield partial(setattr, node, "value", node.value + 1)
+        yield partial(_set, "value", node.value + 1)
     elif isinstance(node, ast.Attribute) and node.attr in _NAMES:
-        yield partial(setattr, node, "attr", _NAMES[node.attr])
+        yield partial(_set, "attr", _NAMES[node.attr])
     elif isinstance(node, ast.Name) and node.id in _NAMES:
-        yield partial(setattr, node, "id", _NAMES[node.id])
+        yield partial(_set, "id", _NAMES[node.id])
     elif isinstance(node, ast.IfExp):
-        yield partial(setattr, node, "test", ast.UnaryOp(ast.Not(), node.test))
+        yield lambda it: setattr(it, "test", ast.UnaryOp(ast.Not(), it.test))
 
 
-def _dropping(body: list[ast.stmt], index: int) -> Callable[[], tuple[str, str]]:
-    def apply() -> tuple[str, str]:
-        before = ast.unparse(body[index]).split("\n")[0]
-        body[index] = ast.copy_location(ast.Pass(), body[index])
-        return before, "nothing"
+def _set(attribute: str, value: object, node: ast.AST) -> None:
+    setattr(node, attribute, value)
 
-    return apply
+
+def _replace(attribute: str, index: int, value: object, node: ast.AST) -> None:
+    getattr(node, attribute)[index] = value
+
+
+def _leave_out(index: int, node: ast.BoolOp) -> None:
+    del node.values[index]
+    if len(node.values) == 1:  # Python compiles none of one value
+        node.values.insert(0, ast.Constant(isinstance(node.op, ast.And)))
+
+
+def _dropping(body: list[ast.stmt], index: int, scope: str) -> _Change:
+    statement = body[index]
+
+    def words() -> tuple[str, str]:
+        return ast.unparse(statement).split("\n")[0], "nothing"
+
+    def apply() -> None:
+        body[index] = ast.copy_location(ast.Pass(), statement)
+
+    lines = (statement.lineno, statement.end_lineno or statement.lineno)
+    return _Change(lines, statement.lineno, scope, words, apply)
 
 
 def _is_text(statement: ast.stmt) -> bool:

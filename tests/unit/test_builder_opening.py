@@ -19,6 +19,7 @@ from stxmirror.layout import BuildId
 from stxmirror.state import status
 from stxmirror.state.files import write_json
 from stxmirror.state.status import Attempt
+from stxmirror.times import format_time, parse_build_date
 
 
 @pytest.fixture
@@ -53,6 +54,9 @@ def test_a_new_build_has_a_record_that_says_fail(paths, facts):
     assert record["manifest"]["branch"] == "master"
     assert (record["parent"], record["from_stage"], record["previous_good"]) == (None,) * 3
     assert session.workspace.parent == paths.workspaces("master")
+    assert (record["stream"], record["ref"], record["profile"]) == ("master", "master", "sample")
+    began = parse_build_date(session.workspace.name)
+    assert record["started"] == format_time(began)
 
 
 @pytest.fixture
@@ -66,8 +70,10 @@ def known_hosts(tmp_path) -> str:
 
 
 @pytest.mark.parametrize("mirror", ["mirror.example.org", "[fd00::1]:2222", ""])
-def test_a_mirror_that_is_known_is_no_hindrance(paths, facts, known_hosts, mirror):
+def test_a_mirror_that_is_known_is_no_hindrance(paths, facts, known_hosts, mirror, capfd):
     open_build(paths, facts, asked(mirror=mirror, known_hosts=known_hosts))
+    # A module of Ansible answers on its standard output, and nothing else may be there.
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize("mirror", ["other.example.org", "[mirror.example.org]:2222", "fd00::1"])
@@ -86,6 +92,16 @@ def test_no_room_is_said_once_for_a_file_system(refused, paths):
     assert words.count(str(paths.localdisk)) == 1
     assert "it takes 1000000000000 MB" in words
     assert "stx-mirror prune" in words
+
+
+def test_each_place_that_is_short_of_room_is_named(refused, paths, facts, monkeypatch):
+    room = {"designer": 5_999_999, "loadbuild": 10_000_000, "publish": 9_999_999}
+    monkeypatch.setattr(opening, "free_bytes", lambda place: room[place.name])
+    words = refused(min_free_bytes=10_000_000)
+    designer, tree = paths.localdisk / "designer", paths.localdisk / "publish"
+    assert f"to begin a build: {designer} has 5 MB, {tree} has 9 MB; it takes 10 MB." in words
+    monkeypatch.setattr(opening, "free_bytes", lambda place: 10_000_000)
+    assert open_build(paths, facts, asked(min_free_bytes=10_000_000)).id
 
 
 def test_ids_follow_each_other_within_one_second(paths, facts):

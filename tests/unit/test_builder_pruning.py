@@ -37,10 +37,13 @@ def host(paths):
         (directory / "session.json").write_text(json.dumps({"workspace": workspace}))
     (paths.build(f"master/sample/{BARE}")).mkdir()
     (paths.build(f"master/sample/{BARE}") / "build.json").write_text("{broken")
+    workspace = json.dumps({"workspace": f"{loadbuild}/{BARE}"})
+    (paths.build(f"master/sample/{BARE}") / "session.json").write_text(workspace)
     (paths.state / "status").mkdir()
     good = {"last_success": {"id": "master/sample/x"}}
     paths.status("master").write_text(json.dumps(good))
     paths.status("f-x").write_text('{"last_success": null}')
+    paths.status("f-y").write_text("{broken")
     paths.runner("f-x").mkdir(parents=True)
     paths.running("f-x").write_text("{}")
     paths.runner("master").mkdir()

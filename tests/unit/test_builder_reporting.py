@@ -156,4 +156,17 @@ def test_a_reason_that_a_build_wrote_is_one_line_that_a_terminal_may_show(sessio
 
 
 def test_a_build_that_was_never_closed_is_no_success(session, report):
-    assert report(session).result == "fail"
+    attempt = report(session)
+    assert (attempt.result, attempt.why) == ("fail", "")
+    assert report(session, why="the host was shut down").why == "the host was shut down"
+
+
+def test_a_failure_whose_reason_is_lost_is_told_by_the_end_of_its_excerpt(session, report):
+    session.save({**session.record(), "excerpt": ["a line", "it was killed"]})
+    assert report(session).why == "it was killed"
+    assert report(session, why="the task failed").why == "the task failed"
+
+
+def test_whoever_publishes_learns_what_the_mirror_said(session):
+    sessions.close_success(session)
+    assert reporting.publish(session, MirrorThat()) == Published({"alias": {}}, 1, 1, 0)

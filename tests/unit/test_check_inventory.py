@@ -9,76 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stxmirror import networks, variables
-
 PROJECT = Path(__file__).resolve().parents[2]
-ROLES = {"users", "build_env", "build_session"}
-KNOWN = {"users_accounts", "users_groups", "build_env_mirrors", "streams"}
-
-
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("users_accounts", ""),
-        ("users_acounts", "nothing reads users_acounts: write users_accounts"),
-        ("stream", "nothing reads stream: write streams"),
-        ("site_domain", ""),
-        ("ansible_usr", ""),
-        ("vault_users_password", ""),
-        ("build_env_colour", "role build_env has no input build_env_colour"),
-        ("usersaccounts", "nothing reads usersaccounts: write users_accounts"),
-    ],
-)
-def test_a_name_that_nothing_reads_is_found(name: str, problem: str) -> None:
-    found = variables.name_problem(name, KNOWN, ROLES)
-    assert found.startswith(problem)
-    assert bool(found) == bool(problem)
-
-
-@pytest.mark.parametrize(
-    ("value", "option", "problem"),
-    [
-        (True, {"type": "bool"}, None),
-        ("yes", {"type": "bool"}, "x is a text: write true or false, without quotes"),
-        ("5", {"type": "int"}, "x is a text: write a whole number, without quotes"),
-        (True, {"type": "int"}, "x is the boolean true: write a whole number, without quotes"),
-        (5, {"type": "float"}, None),
-        (1.1, {"type": "str"}, "x is the number 1.1: write a text, in quotes"),
-        ("a,b", {"type": "list", "elements": "str"}, "x is a text: write a list"),
-        ([1], {"type": "list", "elements": "str"}, "x[0] is the number 1: write a text, in quotes"),
-        ([], {"type": "dict"}, "x is a list: write a mapping"),
-        (None, {"type": "list"}, "x has no value: write a list, or take the line away"),
-        ("c", {"type": "str", "choices": ["a", "b"]}, "x is 'c': write one of a, b"),
-        (False, {"choices": ["a", "b"]}, "x is the boolean false: write one of a, b"),
-        (["c"], {"type": "list", "elements": "str", "choices": ["a"]}, "x[0] is 'c': write one of"),
-        (
-            [{"nmae": "n"}],
-            {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}}},
-            "x[0] has no key nmae: write name, keys",
-        ),
-        (
-            [{}],
-            {
-                "type": "list",
-                "elements": "dict",
-                "options": {"name": {"required": True, "description": "Its name. And more."}},
-            },
-            "x[0] lacks the key name: Its name.",
-        ),
-    ],
-)
-def test_a_value_is_held_to_its_type(value: object, option: dict, problem: str | None) -> None:
-    found = variables.value_problems("x", value, option)
-    if problem is None:
-        assert found == []
-    else:
-        assert len(found) == 1
-        assert found[0].startswith(problem.split(", keys")[0])
-
-
-def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
-    (found,) = variables.value_problems("x", "hunter2", {"type": "dict"})
-    assert "hunter2" not in found
 
 
 @pytest.fixture(scope="module")
@@ -256,24 +187,3 @@ def test_what_a_type_cannot_say_is_judged_before_a_host_is_asked(
         encoding="utf-8",
     )
     assert "is everybody" not in _check(inventory, demo_key)[1]
-
-
-@pytest.mark.parametrize(
-    ("given", "problem"),
-    [
-        (["192.0.2.0/28", "2001:db8::/64", "198.51.100.7"], ""),
-        (["10.0.0.0/0"], "0.0.0.0/0 is everybody"),
-        (["0.0.0.0/1", "128.0.0.0/1"], "0.0.0.0/0 is everybody"),
-        (["192.0.2.0/28", "::/0"], "::/0 is everybody"),
-        (["build.example.org"], "'build.example.org' is no network: write it as 192.0.2.0/28"),
-        (["192.0.2.0/33"], "'192.0.2.0/33' is no network"),
-        ([], "no admin could reach the host"),
-    ],
-)
-def test_networks_of_admins_leave_somebody_out(given: list[str], problem: str) -> None:
-    found = networks.network_problems(given)
-    assert [text[: len(problem)] for text in found] == ([problem] if problem else [])
-
-
-def test_everybody_may_be_meant() -> None:
-    assert networks.network_problems(["0.0.0.0/0", "::/0"], everybody=True) == []

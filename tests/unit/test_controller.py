@@ -8,12 +8,11 @@ import subprocess
 
 import pytest
 import yaml
-from build_host import ID, NOW, record
+from build_host import ID, record
 from remotes import git
 
 from stxmirror.controller import cli, client
 from stxmirror.controller.inventory import load_streams, stage_names
-from stxmirror.controller.request import Request
 from stxmirror.errors import StxMirrorError
 from stxmirror.state.files import write_json
 
@@ -309,37 +308,3 @@ def test_the_profiles_of_this_project_name_their_stages():
     assert "packages" in stage_names("sample")
     with pytest.raises(StxMirrorError, match=r"nosuch\.yml"):
         stage_names("nosuch")
-
-
-def test_a_request_survives_its_way_into_the_unit():
-    request = Request.make(NOW, verb="build", ref="f/x", reason="a 'quoted' $reason %n")
-    assert Request.from_json(request.to_json()) == request
-    assert request.extra_vars(60)["stream"] == "f/x"
-    assert Request.make(NOW, verb="build", ref="f/x", reason="y").token != request.token
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"verb": "build"}', '{"token": "../x", "verb": "build", "ref": "master"}'],
-)
-def test_a_request_that_is_none_is_refused(text):
-    with pytest.raises(StxMirrorError):
-        Request.from_json(text)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"verb": "prune"},
-        {"ref": "f/../x"},
-        {"resume_id": "x", "from_stage": "iso"},
-        {"resume_id": ID},
-        {"from_stage": "iso; id"},
-        {"force": "yes"},
-        {"build_id": ID},
-        {"verb": "publish"},
-    ],
-)
-def test_a_request_that_makes_no_sense_is_refused(changes):
-    with pytest.raises(StxMirrorError):
-        Request.make(NOW, **{"verb": "build", "ref": "master", "reason": "x", **changes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 import pytest
@@ -10,6 +11,7 @@ from build_host import ID, NOW, record
 from stxmirror import parts
 from stxmirror.controller import verdict
 from stxmirror.controller.inventory import load_streams
+from stxmirror.controller.request import Request
 from stxmirror.controller.show import status_lines
 from stxmirror.state import builds, status
 from stxmirror.state.builds import close_unfinished
@@ -95,13 +97,18 @@ def test_only_what_has_sources_is_resumed(part, stage):
     assert parts.resume_from(part) == stage
 
 
+def test_a_build_is_resumed_from_a_stage_or_the_checks_of_its_iso():
+    assert parts.resumable(["packages", "iso"]) == ["packages", "iso", "sanity"]
+
+
 def test_a_build_that_did_not_come_to_the_mirror_says_how_to_publish_it(paths):
     done = attempt(
         result="success", failed_stage=None, why="", published=False, unpublished_why="no key"
     )
-    lines = verdict.summary(paths, done, "build")
-    assert lines[0] == "NOT PUBLISHED after 10:00: no key"
-    assert f"  publish    stx-mirror publish {ID}" in lines
+    assert verdict.summary(paths, done, "build") == [
+        "NOT PUBLISHED after 10:00: no key",
+        f"  publish    stx-mirror publish {ID}",
+    ]
 
 
 def test_a_failure_that_did_not_come_to_the_mirror_keeps_its_own_reason(paths):
@@ -115,6 +122,102 @@ def test_a_success_says_what_it_lacks(paths):
     lines = verdict.summary(paths, done, "build")
     assert lines[0] == f"SUCCESS after 10:00: {ID}"
     assert lines[1] == "  missing    container images"
+
+
+@pytest.mark.parametrize(
+    ("changes", "verb", "lines"),
+    [
+        (
+            {"result": "nothing-new", "why": "the sources are the same", "failed_stage": None},
+            "build",
+            ["NOTHING NEW after 10:00: the sources are the same"],
+        ),
+        ({"id": None, "failed_stage": None, "why": "x"}, "build", ["FAILED after 10:00: x"]),
+        (
+            {"result": "success", "failed_stage": None},
+            "publish",
+            [
+                f"PUBLISHED after 10:00: {ID} (success)",
+                "  logs       /l",
+                f"  published  {ID}/",
+            ],
+        ),
+        (
+            {"published": False, "why": "no room"},
+            "publish",
+            [
+                "NOT PUBLISHED after 10:00: no room",
+                "  logs       /l",
+                f"  publish    stx-mirror publish {ID}",
+                f"  resume     stx-mirror build --resume {ID} --from packages",
+            ],
+        ),
+        (
+            {"failed_stage": "publish", "published": False},
+            "build",
+            [
+                "FAILED after 10:00 in publish: build-pkgs ended with exit code 1",
+                *(f"  | line {number}" for number in range(2, 12)),
+                "  logs       /l",
+                f"  publish    stx-mirror publish {ID}",
+            ],
+        ),
+        (
+            {"result": "success", "failed_stage": "packages"},
+            "build",
+            [f"SUCCESS after 10:00: {ID}", "  logs       /l", f"  published  {ID}/"],
+        ),
+    ],
+)
+def test_the_last_lines_of_a_run(paths, good_record, changes, verb, lines):
+    record(paths, good_record, excerpt=[f"line {number}" for number in range(12)])
+    write_json(paths.build(ID) / "session.json", {"logs": "/l"})
+    assert verdict.summary(paths, attempt(**changes), verb) == lines
+
+
+def test_a_run_without_a_record_or_logs_has_last_lines(paths):
+    assert verdict.summary(paths, attempt(), "build")[1:] == [
+        f"  published  {ID}/",
+        f"  resume     stx-mirror build --resume {ID} --from packages",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verb", "code"),
+    [
+        ({"result": "success"}, "build", 0),
+        ({"result": "success", "published": False}, "build", 1),
+        ({"result": "nothing-new", "published": False}, "build", 0),
+        ({"result": "fail"}, "build", 1),
+        ({"result": "fail"}, "publish", 0),
+        ({"result": "success", "published": False}, "publish", 1),
+    ],
+)
+def test_the_exit_code_says_whether_a_run_reached_what_it_was_for(changes, verb, code):
+    assert verdict.exit_code(attempt(**changes), verb) == code
+
+
+def test_a_run_that_could_not_report_itself_has_an_outcome():
+    request = Request.make(NOW, verb="build", ref="master", reason="why")
+    lost = verdict.failed_attempt(request, ID, "it was killed", "packages", NOW)
+    assert asdict(lost) == {
+        **{"request": request.token, "reason": "why", "trigger": "person", "id": ID},
+        **{"started": request.started, "finished": request.started, "result": "fail"},
+        **{"parent": None, "failed_stage": "packages", "why": "it was killed", "missing": []},
+        **{"published": False, "unpublished_why": ""},
+    }
+    resumed = Request.make(
+        NOW, verb="build", ref="master", reason="why", resume_id=ID, from_stage="iso"
+    )
+    assert verdict.failed_attempt(resumed, None, "x", None, NOW).parent == ID
+    visible = verdict.failed_attempt(request, ID, "x", "publish", NOW).unpublished_why
+    assert visible == "it was ended while it was published; publish it again to be sure"
+    assert verdict.failed_attempt(request, None, "x", "publish", NOW).unpublished_why == ""
+
+
+def test_why_systemd_ended_a_unit_is_told_in_words():
+    assert verdict.ended_because("oom-kill") == "the host ran out of memory"
+    assert verdict.ended_because("watchdog") == "systemd says 'watchdog'"
 
 
 def test_status_says_what_runs_and_how_it_went(paths):

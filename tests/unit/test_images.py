@@ -66,6 +66,12 @@ def test_the_specifications_grammar(changes, expected):
         {"registry": "docker"},
         {"registry": "docker.io/x"},
         {"component": "n" * 300},
+        {"component": None},
+        {"org": 5},
+        {"os": None},
+        {"os": "centos_7"},
+        {"release": ["pike"]},
+        {"registry": 5000},
     ],
 )
 def test_what_no_registry_takes_is_refused(changes):
@@ -76,6 +82,17 @@ def test_what_no_registry_takes_is_refused(changes):
 def test_a_long_tag_is_refused_with_what_to_do():
     with pytest.raises(StxMirrorError, match="shorter `image_tag`"):
         reference(ref="f/" + "x" * TAG_MAX)
+
+
+def test_a_tag_and_a_name_may_be_as_long_as_registries_take_them():
+    rest = len("-centos-pike")
+    assert len(reference(image_tag="t" * (TAG_MAX - rest)).split(":")[1]) == 128
+    with pytest.raises(StxMirrorError, match="has 129 characters"):
+        reference(image_tag="t" * (TAG_MAX - rest + 1))
+    rest = len("starlingx/stx-")
+    assert len(reference("n" * (255 - rest)).split(":")[0]) == 255
+    with pytest.raises(StxMirrorError, match="longer than 255"):
+        reference("n" * (256 - rest))
 
 
 @given(

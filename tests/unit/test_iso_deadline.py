@@ -26,6 +26,10 @@ def test_the_limits_come_from_one_number():
     assert Limits.within(300) == Limits(cpu=300, still=300, wall=1800)
 
 
+def test_a_machine_that_was_just_started_has_used_nothing():
+    assert Usage() == Usage(cpu=0, waited=0, disk_bytes=0)
+
+
 def test_only_what_was_used_since_the_check_began_counts(deadline):
     assert deadline.seconds(1007) == 7
     assert deadline.cpu_seconds(used(cpu=3)) == 3

@@ -101,6 +101,21 @@ def test_cores_and_memory_limit_how_many_run_side_by_side():
     assert boot_plan.slots(4, 3000, 1024) == 2
     assert boot_plan.slots(4, 500, 1024) == 1
     assert boot_plan.slots(1, 100_000, 1024) == 1
+    # QEMU needs 256 MiB itself.
+    assert boot_plan.slots(4, 2560, 1024) == 2
+    assert boot_plan.slots(4, 2559, 1024) == 1
+
+
+def test_only_the_first_machines_boot_from_the_iso(tmp_path):
+    assert {job.name: job.from_iso for job in plan(tmp_path)} == {
+        **{"iso-bios": True, "iso-uefi": True},
+        **{"installed-bios": False, "installed-uefi": False},
+    }
+
+
+def test_each_attempt_has_a_log_of_its_own():
+    jobs = [Job(name, "bios", ()) for name in ("a", "b")]
+    assert boot_plan.log_names(jobs) == ["a.log", "a-2.log", "b.log", "b-2.log"]
 
 
 def test_the_check_of_uefi_from_disk_is_left_out_if_not_asked_for(tmp_path):
@@ -120,7 +135,7 @@ def test_what_a_failed_check_does_not_let_begin_is_skipped(tmp_path):
         "skipped",
         "boot-bios was not ok",
     )
-    assert verdicts["installed-boot"].result == "skipped"
+    assert (verdicts["installed-boot"].result, verdicts["installed-boot"].seconds) == ("skipped", 0)
     assert verdicts["installed-boot-uefi"].detail == "install was not ok"
     assert verdicts["boot-uefi"].result == "ok"
     assert len(host.started) == 2
@@ -209,7 +224,8 @@ def test_a_time_out_is_tried_once_more_where_the_host_may_be_the_reason(
 
 
 def test_a_second_attempt_that_passes_says_why_there_was_one(boot):
-    verdict, _ = boot(Script(halts=1), again=Script([(7, b"ready\n")]), loaded=5.0)
+    wrote = Script([(0.5, b"one\ntwo\n")], halts=1)
+    verdict, _ = boot(wrote, again=Script([(7, b"ready\n")]), loaded=5.0)
     assert (verdict.result, verdict.seconds, verdict.attempts) == ("ok", 7, 2)
     assert verdict.detail.startswith("Not in the first attempt: boot: the machine stood still")
     assert "\n" not in verdict.detail

@@ -157,10 +157,16 @@ def test_a_line_without_end_fills_no_memory():
         line.feed(b"x" * 10_000)
     line.feed(b"\n" + MARKER.encode())
     assert line.seen == 1
-    assert all(len(text) <= 200 for text in line.last_lines())
+    # It is cut five times.
+    assert line.last_lines() == [*["x" * 200] * 6, MARKER]
 
 
 def test_plain_text_says_where_the_cursor_went():
     assert plain_text(b"a\x1b[2;5Hb\rc\x1b[10Gd\x1b[Ke") == "a\vb\vc de"
     assert plain_text("höhe\x9b\u2028".encode()) == "höhe"
     assert plain_text(b"cut\x1b[1;3") == "cut"
+
+
+def test_a_backspace_takes_back_what_is_there():
+    assert plain_text(b"\bab\bc") == "ac"
+    assert plain_text(b"a\r\bb") == "a\vb"

@@ -279,6 +279,7 @@ def test_a_further_slash_is_what_is_said_of_it():
     assert "has a further '/'" in refused(layout.release_identifier, "f/a/b")
     assert "is not master, f/<feature>" in refused(layout.release_identifier, "user/ann/x")
     assert "is not master, f/<feature>" in refused(layout.release_identifier, "f")
+    assert "is not master, f/<feature>" in refused(layout.release_identifier, "r2018.10-x")
 
 
 def test_an_alias_is_an_ordinary_name():

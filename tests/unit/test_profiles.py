@@ -140,6 +140,7 @@ def test_a_full_profile_is_taken_and_left_alone():
         ({"command": "build-pkgs --std"}, "no shell reads it"),
         ({"command": []}, "`command` is not a list"),
         ({"command": [""]}, "`command` has an empty first word"),
+        ({"command": ["", "x"]}, "`command` has an empty first word"),
         ({"command": ["x", True]}, "quote"),
         ({"command": ["x", ["y"]]}, "`command[1]`"),
         ({"time_limit": 0}, "`time_limit`"),
@@ -166,6 +167,7 @@ def test_a_full_profile_is_taken_and_left_alone():
         ({"yields": [{"from": "x", "type": "outputs/iso", "phase": "std"}]}, "no build phases"),
         ({"yields": [{"from": "x", "type": None}]}, "not an artifact type"),
         ({"yields": [{"form": "x", "type": "outputs/iso"}]}, "`yields[0].form` is not known"),
+        ({"yields": [{"from": "x", "type": "outputs/RPMS", "phase": 5}]}, "`yields[0].phase`"),
         ({"yields": ["x"]}, "not a mapping"),
         ({"yields": "x"}, "`yields` is not a list"),
         ({"yields": [{"from": "../*.iso", "type": "outputs/iso"}]}, "leaves the workspace"),
@@ -174,9 +176,10 @@ def test_a_full_profile_is_taken_and_left_alone():
         ({"yields": [{"from": "/localdiskette/x", "type": "outputs/iso"}]}, "absolute"),
         ({"yields": [{"from": "~/x", "type": "outputs/iso"}]}, "'~'"),
         ({"yields": [{"from": "", "type": "outputs/iso"}]}, "not a glob"),
-        ({"log_files": ["/etc/shadow"]}, "absolute"),
+        ({"log_files": ["/etc/shadow"]}, "allowed (/localdisk, /import/mirrors/): name it"),
         ({"log_files": "x"}, "`log_files` is not a list"),
         ({"timelimit": 3}, "`timelimit` is not known"),
+        ({"time\nlimit": 3}, "stage packages: `'time\\nlimit'` is not known"),
     ],
 )
 def test_a_mistake_in_a_stage_is_named(stage_changes, said):
@@ -217,6 +220,27 @@ def test_a_mistake_in_a_profile_is_named(changes, said):
     with pytest.raises(StxMirrorError) as refusal:
         check_profile({**profile(), **changes}, ROOTS)
     assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"on_failure": "ignore"},
+        {"yields": [{"from": "", "type": "outputs/iso"}]},
+        {"log_files": [""]},
+        {"yields": [{"from": "x", "type": "outputs/RPMS", "phase": 5}]},
+    ],
+)
+def test_one_mistake_is_one_problem(changes):
+    with pytest.raises(StxMirrorError, match="1 problem:"):
+        check_profile(profile(stage(**changes)), ROOTS)
+
+
+@pytest.mark.parametrize("roots", [(), ["/"], [""]])
+def test_where_nothing_is_allowed_no_absolute_glob_is(roots):
+    with pytest.raises(StxMirrorError) as refusal:
+        check_profile(profile(stage(log_files=["/etc/shadow"])), roots)
+    assert f"allowed ({', '.join(roots) or 'none is'})" in str(refusal.value)
 
 
 def test_every_problem_is_in_one_error():

@@ -76,6 +76,38 @@ def test_a_first_run_promises_nothing():
     assert progress.tick(60.0) == ["[   1:00] packages     running 1:00"]
 
 
+def test_a_part_that_goes_on_is_told_of_after_half_a_minute():
+    progress = Progress(began=100.0, expected={"packages": 40.0})
+    assert (progress.tick(199.0), progress.part_began) == ([], 100.0)
+    progress.event(begin("packages"), 100.0)
+    assert progress.tick(129.9) == []
+    assert progress.tick(130.0) == [
+        "[   0:30] packages     running 0:30 of about 0:40; about 0:10 to the end"
+    ]
+    # As long as it ever took: nobody knows any more.
+    assert progress.tick(140.0) == ["[   0:40] packages     running 0:40 of about 0:40"]
+
+
+def test_a_part_that_the_last_run_did_not_have_promises_nothing():
+    progress = Progress(began=0.0, expected={"open": 2.0})
+    progress.event(begin("new"), 0.0)
+    assert progress.remaining(0.0) == 2.0
+
+
+def test_what_took_five_seconds_is_announced():
+    progress = Progress(began=0.0, expected={"open": 5.0, "sync": 4.9})
+    assert progress.event(begin("open"), 0.0) == ["[   0:00] open         started (last time 0:05)"]
+    assert len(progress.event(begin("sync"), 6.0)) == 1
+
+
+def test_before_the_first_part_all_of_them_are_to_come():
+    progress = Progress(began=0.0, expected={"open": 2.0, "sync": 3.0})
+    assert progress.remaining(9.0) == 5.0
+    assert progress.finish_part(9.0) == []
+    progress.event(begin("open"), 9.0)
+    assert progress.finish_part(10.0)[0].split()[2:4] == ["open", "ok"]
+
+
 @pytest.mark.parametrize("result", ["failed", "timeout", "skipped", "degraded"])
 def test_a_part_is_shown_as_it_ended(result):
     progress = Progress(began=0.0)
@@ -105,6 +137,9 @@ def test_the_first_failed_task_is_kept():
     progress.task_failed(failed(res={"msg": "the manifest\n does not answer"}))
     progress.task_failed(failed(res={"msg": "End as the build did"}))
     assert progress.first_error == "the manifest does not answer"
+    progress = Progress(began=0.0)
+    progress.task_failed({"event": "runner_on_failed"})
+    assert progress.first_error == "a task failed without saying why"
 
 
 def test_the_build_id_is_said():
@@ -130,6 +165,11 @@ def test_a_note_is_said_within_its_part():
         ({"msg": "", "stderr": "cat: x\n"}, "cat: x"),
         ({}, "a task failed without saying why"),
         ({"msg": "items failed", "results": [{}, {"failed": True, "msg": "no room"}]}, "no room"),
+        ({"msg": "items failed", "results": [{"failed": False, "msg": "fine"}]}, "items failed"),
+        ({"msg": "items failed", "results": "none"}, "items failed"),
+        ({"msg": "x" * 1001}, "x" * 1000),
+        ({"stderr": " ", "stdout": "no room"}, "no room"),
+        ({"exception": "Traceback"}, "Traceback"),
         ({"msg": "non-zero return code", "stderr": "df: /x: no such file"}, "df: /x: no such file"),
     ],
 )

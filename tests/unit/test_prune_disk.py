@@ -80,6 +80,49 @@ def test_the_last_good_workspace_stays_however_old_and_older_ones_go():
     assert found == {workspace(9): "delete", workspace(8): "keep"}
 
 
+def test_a_published_workspace_goes_however_young_once_a_newer_build_is_good():
+    builds = [build(2), build(1)]
+    found = plan(
+        workspaces=[workspace(2), workspace(1)],
+        builds=builds,
+        last_good=[builds[1]["id"]],
+        on_mirror=[each["id"] for each in builds],
+    )
+    assert found == {workspace(2): "delete", workspace(1): "keep"}
+
+
+def test_a_failure_can_be_resumed_though_the_mirror_tells_of_it():
+    failed = build(2, "fail")
+    found = plan(workspaces=[workspace(2)], builds=[failed], on_mirror=[failed["id"]])
+    assert found == {workspace(2): "keep"}
+
+
+def test_a_step_says_why():
+    builds = [build(1, "fail"), build(2), build(3)]
+    trees = [{"id": b["id"], "path": f"/p/{b['id']}"} for b in builds[1:]]
+    steps = steps_of(
+        {
+            "workspaces": [b["workspace"] for b in builds],
+            "builds": builds,
+            "trees": trees,
+            "on_mirror": [builds[2]["id"]],
+        }
+    )
+    why = {step["path"]: step["why"].split("; ")[0] for step in steps}
+    assert why == {
+        workspace(1): f"{builds[0]['id']} failed",
+        workspace(2): f"{builds[1]['id']} is not on the mirror",
+        workspace(3): f"{builds[2]['id']} is published, and a newer one is good",
+        trees[0]["path"]: "the mirror does not have it",
+        trees[1]["path"]: "the mirror has it",
+    }
+
+
+def test_what_is_kept_for_three_days_is_there_on_the_third():
+    assert plan(workspaces=[workspace(3)]) == {workspace(3): "keep"}
+    assert plan(workspaces=[workspace(3.0001)]) == {workspace(3.0001): "delete"}
+
+
 def test_a_failure_can_be_resumed_for_some_days():
     found = plan(
         workspaces=[workspace(2), workspace(4)], builds=[build(2, "fail"), build(4, "fail")]
@@ -112,6 +155,7 @@ def test_nothing_of_a_running_stream_goes():
     assert found[workspace(50)] == "keep"
     assert found[f"/p/master/sample/{date(50)}"] == "keep"
     assert found[workspace(50, "f-x")] == "delete"
+    assert list(plan(trees=[50], builds=[build(50)], running=["f-x"]).values()) == ["delete"]
 
 
 def test_trees_go_soon_once_the_mirror_has_them():
@@ -131,6 +175,10 @@ def test_a_name_that_is_no_real_date_is_kept_and_named():
 def test_a_policy_that_is_no_number_of_days_is_refused(days):
     with pytest.raises(StxMirrorError, match="workspace_days"):
         disk.Limits(**{**LIMITS, "workspace_days": days})
+
+
+def test_nothing_may_be_kept_for_no_day():
+    assert disk.Limits(**{**LIMITS, "tree_days": 0}).tree_days == 0
 
 
 @given(st.data())

@@ -58,6 +58,7 @@ def test_a_new_record_is_a_failure_until_it_is_closed(record, now):
         "sample",
         None,
     )
+    assert record["packages"] == {"built": 0, "reused": 0}
     assert records.check(record, finished=False) == record
     assert "close the record first" in refusal_of(record)
     closed = records.close(record, result="success", finished=now + timedelta(minutes=9))
@@ -73,6 +74,10 @@ def test_stages_grow_a_record_and_leave_the_old_one_alone(record):
     assert len(first["stages"]) == 1
     assert second["missing"] == ["container images"]
     assert (second["failed_stage"], third["failed_stage"]) == (None, "iso")
+    fourth = records.add_stage(third, stage("helm", "failed"))
+    assert fourth["failed_stage"] == "iso"
+    unnamed = records.add_stage(first, stage("images", "degraded"))
+    assert unnamed["missing"] == ["what stage images yields"]
 
 
 def test_a_failed_build_keeps_the_end_of_its_log(record, now):
@@ -109,6 +114,10 @@ def test_a_failed_stage_makes_no_success(record, now):
         ({"finished": "2026-11-20T01:00:00Z"}, "finished before it started"),
         ({"finished": None}, "close the record first"),
         ({"parent": "x"}, "parent"),
+        ({"parent": "master/sample/20261320T020000Z"}, "20261320T020000Z"),
+        ({"previous_good": "master/sample/20261320T020000Z"}, "20261320T020000Z"),
+        ({"failed_stage": "iso"}, "a success with a failed stage (iso)"),
+        ({"stages": [stage(result="failed")]}, "a success with a failed stage (packages)"),
         ({"excerpt": ["x"] * 31}, "more than 30"),
         ({"stages": [stage(), stage()]}, "a stage is listed twice"),
         ({"stages": [{**stage(), "host": "x"}]}, "stages[0].host is not known here"),
@@ -144,6 +153,21 @@ def test_a_failure_with_a_stage_listed_twice_is_closed_all_the_same(record, now)
     assert "stages was not valid" in closed["excerpt"][-1]
     with pytest.raises(StxMirrorError, match="listed twice"):
         records.close(twice, result="success", finished=now)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "nothing"),
+    [
+        ("packages", {"built": -1, "reused": 3}, {"built": 0, "reused": 0}),
+        ("changes", [{"path": "a\fb"}], []),
+        ("iso", {"path": "x"}, None),
+        ("sanity", "none", {}),
+    ],
+)
+def test_what_is_not_valid_of_a_failure_is_left_out_and_named(record, now, part, value, nothing):
+    closed = records.close({**record, part: value}, result="fail", finished=now)
+    assert closed[part] == nothing
+    assert closed["excerpt"] == [f"(what the record had as {part} was not valid and is left out)"]
 
 
 @pytest.mark.parametrize("result", ["success", "fail"])

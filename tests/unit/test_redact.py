@@ -28,13 +28,19 @@ def test_what_is_derived():
     ("hostnames", "addresses", "homes"),
     [
         (["builder", "localhost", "mirror", "root", "Builder", "localhost.localdomain."], [], []),
-        (["", " ", "b1"], [], []),
-        ([], ["127.0.0.1/8", "::1", "::", "not an address", ""], []),
+        (["", " ", "b1", "127.0.0.1"], [], []),
+        ([], ["127.0.0.1/8", "::1", "::", "0.0.0.0/8", "not an address", ""], []),
         ([], [], ["/", "/root", "/var/lib/misc", "/usr/sbin", "/nonexistent", "", "/home"]),
+        ([], [], ["home/ann/x"]),
     ],
 )
 def test_what_is_no_secret(hostnames, addresses, homes):
     assert redact.derive_terms(hostnames, addresses, homes) == []
+
+
+def test_a_word_of_three_letters_names_a_server():
+    assert redact.derive_terms(["yow"], [], []) == ["yow"]
+    assert redact.private_terms([], [], ["x.y"], []) == ["x.y"]
 
 
 def test_a_common_name_in_a_domain_keeps_its_full_name():
@@ -99,7 +105,7 @@ ADMINS = [
 def test_what_is_private():
     terms = redact.private_terms(
         ADMINS,
-        ["192.0.2.128/25", "198.51.100.7/32", "10.0.0.0/8", "not a network"],
+        ["192.0.2.130/25", "198.51.100.7/32", "10.0.0.0/8", "not a network"],
         ["Ops@example.com", "", "smtp.example.com"],
         ["yow7.example.com"],
     )
@@ -115,6 +121,20 @@ def test_what_is_private():
         "ops@example.com",
         "smtp.example.com",
     }
+
+
+def test_what_everybody_has_is_not_private():
+    everybodys = ["127.0.0.1/32", "::1", "192.168.0.0/16"]
+    assert redact.private_terms([], everybodys, ["localhost", "Mirror.local"], []) == []
+
+
+@pytest.mark.parametrize(("account", "found"), [("jd2", False), ("jd-2", True), ("abcd", False)])
+def test_an_account_is_cut_out_where_it_cannot_be_a_word(account, found):
+    assert (account in redact.private_terms([{"name": account}], [], [], ["yow7"])) == found
+
+
+def test_an_admin_without_an_account_has_a_name():
+    assert redact.private_terms([{"full_name": "Jane Doe"}], [], [], ["yow7"]) == ["Jane Doe"]
 
 
 def test_an_admin_called_mark_does_not_cut_up_all_logs():

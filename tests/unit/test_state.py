@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
-from build_host import ID
+from build_host import ID, NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,53 @@ def test_a_reader_keeps_what_it_has_opened(tmp_path):
     with file.open() as reader:
         write_json(file, {"a": "new"})
         assert json.load(reader) == {"a": "old"}
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace_file = os.fsync, Path.replace
+
+    def synced(handle):
+        place = Path(f"/proc/self/fd/{handle}").resolve()
+        calls.append("directory" if place.is_dir() else place.read_text())
+        fsync(handle)
+
+    def named(path, target):
+        calls.append(target.name)
+        return replace_file(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    before = list(Path("/proc/self/fd").iterdir())
+    write_json(tmp_path / "x.json", {})
+    assert calls == ["{}\n", "x.json", "directory"]
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
+    assert (tmp_path / "x.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_json(tmp_path / "x", {})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+    replace_file = Path.replace
+
+    def interrupted(path, target):
+        replace_file(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_json(tmp_path / "y", {"a": 1})
+    assert read_json(tmp_path / "y") == {"a": 1}
+
+
+def test_two_may_make_the_same_directory(tmp_path, monkeypatch):
+    place, exists = tmp_path / "a", Path.exists
+    place.mkdir()
+    monkeypatch.setattr(Path, "exists", lambda path: path != place and exists(path))
+    write_json(place / "x", {"a": 1})
+    assert read_json(place / "x") == {"a": 1}
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
@@ -80,6 +128,34 @@ def test_events_come_in_their_order_and_once(tmp_path):
     assert events.new()[-1] == {"event": "end", "part": "sync", "result": "failed"}
 
 
+def test_each_branch_has_events_of_its_own_that_its_group_reads(paths):
+    before = os.umask(0o022)
+    try:
+        Reporter.of(paths, "f-x").begin("open")
+    finally:
+        os.umask(before)
+    assert paths.events("f-x").stat().st_mode & 0o777 == 0o640
+    assert not paths.events("master").exists()
+
+
+def test_what_an_earlier_run_reported_is_over(tmp_path):
+    reporter = Reporter(tmp_path / "events")
+    reporter.begin("open")
+    events = Events(reporter.file)
+    assert events.new() == []
+    reporter.begin("sync")
+    assert [event["part"] for event in events.new()] == ["sync"]
+
+
+def test_a_long_build_does_not_run_out_of_open_files(tmp_path):
+    reporter = Reporter(tmp_path / "events")
+    descriptors = Path("/proc/self/fd")
+    before = list(descriptors.iterdir())
+    for _ in range(9):
+        reporter.note("x")
+    assert len(list(descriptors.iterdir())) == len(before)
+
+
 def test_half_a_line_is_read_when_it_is_whole(tmp_path):
     file = tmp_path / "events"
     events = Events(file)
@@ -93,7 +169,10 @@ def test_half_a_line_is_read_when_it_is_whole(tmp_path):
 
 @pytest.mark.parametrize(
     "junk",
-    [b'{"event": "no', b"3", b"[]", b"\xff", b'{"event": "begin"}', b'{"event": "moon"}', b"{}"],
+    [
+        *(b'{"event": "no', b"3", b"[]", b"\xff", b'{"event": "begin"}', b'{"event": "moon"}'),
+        *(b"{}", b'{"event": "end", "part": "open"}'),
+    ],
 )
 def test_what_is_no_event_does_not_hide_the_next_one(tmp_path, junk):
     reporter = Reporter(tmp_path / "events")
@@ -179,6 +258,37 @@ def test_only_a_success_that_readers_can_see_is_the_last_good_one(paths, changes
 def test_an_old_build_that_is_published_again_does_not_take_a_newer_ones_place(paths):
     new = "master/sample/20261102T020000Z"
     assert last_good(paths, attempt(id=new), attempt()) == new
+
+
+def test_a_good_build_that_is_published_again_stays_the_last_good_one(paths):
+    assert last_good(paths, attempt(), attempt(finished="2026-11-03T02:00:00Z")) == ID
+    found = status.read(paths, "master", "master")
+    assert found.last_success_finished == "2026-11-03T02:00:00Z"
+    assert paths.status("master").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_branch_that_never_succeeded_has_no_last_good_build(paths):
+    failed = attempt(result="fail", published=False, parent="master/sample/20261030T020000Z")
+    assert last_good(paths, failed) is None
+    assert status.read(paths, "master", "master").last_attempt == failed
+
+
+def test_what_is_no_build_does_not_stay_the_last_good_one(paths):
+    write_json(paths.status("master"), {"last_success": {"id": "x", "finished": "y"}})
+    assert last_good(paths, attempt()) == ID
+
+
+def test_a_status_says_which_branch_it_is_of(paths):
+    status.write_attempt(paths, "f/x", "f-x", attempt())
+    assert status.read(paths, "f-x", "f-x").ref == "f/x"
+    assert status.now_text(NOW) == "2026-11-01T02:00:00Z"
+
+
+def test_what_an_attempt_does_not_tell_has_not_happened(paths):
+    short = {k: v for k, v in asdict(attempt()).items() if k not in ("published", "missing")}
+    write_json(paths.status("master"), {"last_attempt": short})
+    found = status.read(paths, "master", "master").last_attempt
+    assert (found.published, found.missing) == (False, [])
 
 
 @pytest.mark.parametrize("new", ["master/centos/20261102T020000Z", "feature/x/a/20261102T020000Z"])

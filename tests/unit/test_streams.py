@@ -97,6 +97,34 @@ def test_an_unknown_ref_is_told_the_known_streams(project):
         streams.stream_for(streams.check_streams(project), "r/2019.05")
 
 
+def test_what_is_wrong_with_an_unknown_ref_is_told(project):
+    with pytest.raises(StxMirrorError, match=r"no stream builds 'main': .* f/<feature>"):
+        streams.stream_for(streams.check_streams(project), "main")
+    with pytest.raises(StxMirrorError, match=r"known streams \(none\)"):
+        streams.stream_for([], "f/x")
+
+
+def test_of_several_patterns_the_longest_builds_a_ref(make_stream):
+    entries = [make_stream(name=match[2:-1] or "all", match=match) for match in ("f/*", "f/ce*")]
+    for order in (entries, entries[::-1]):
+        checked = streams.check_streams(order)
+        assert streams.stream_for(checked, "f/centos").name == "ce"
+        assert streams.stream_for(checked, "f/cloud").name == "all"
+
+
+def test_what_follows_from_a_ref(project):
+    found = streams.facts_for(project, "f/new")
+    stream = streams.check_streams(project)[1]
+    manifest = {**stream.manifest, "branch": "f/new"}
+    assert found == {
+        **stream.as_dict(),
+        **{"ref": "f/new", "identifier": "feature/new", "directory": "feature/new/sample"},
+        **{"project": "f-new", "image_prefix": "f-new", "manifest": manifest},
+    }
+    named = project[0] | {"manifest": {**project[0]["manifest"], "branch": "next"}}
+    assert streams.facts_for([named], "master")["manifest"]["branch"] == "next"
+
+
 @pytest.mark.parametrize("ref", ["f/../../x", "r/$(id)", "", "f/", "master\n", None])
 def test_a_bad_ref_is_refused(project, ref):
     with pytest.raises(StxMirrorError):
@@ -127,6 +155,7 @@ def test_rules_for_the_mirror(project):
         ({"match": ""}, "`match` is missing"),
         ({"match": "main"}, "`identifier:`"),
         ({"match": "f/../x"}, "not a branch or tag"),
+        ({"match": "f/../x", "identifier": "release/x"}, "not a branch or tag"),
         ({"match": "*"}, "f/\\*"),
         ({"match": "f/*/x*"}, "at the end only"),
         ({"match": "x/*"}, "f/\\*"),
@@ -247,6 +276,10 @@ def test_two_streams_never_share_a_directory(make_stream, one, other):
         ({"match": "f/*"}, {"match": "f/x"}),
         ({"match": "f/*"}, {"match": "f/centos*"}),
         ({"match": "f/centos*"}, {"match": "x", "identifier": "feature/debian"}),
+        ({"match": "f/*"}, {"match": "m/*"}),
+        ({"match": "f/*"}, {"match": "x", "identifier": "feature/y", "distro": "debian"}),
+        ({"match": "f/*"}, {"match": "x", "identifier": "feature/y", "layer": "sample"}),
+        ({"match": "f/centos*"}, {"match": "x", "identifier": "feature/centos"}),
         ({"match": "main", "identifier": "master", "layer": "flock"}, {}),
         ({"match": "main", "identifier": "master", "distro": "debian"}, {}),
     ],
