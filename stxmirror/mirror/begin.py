@@ -55,16 +55,22 @@ def check_rule(store: Store, build: BuildId) -> None:
         )
 
 
+def refuse_withdrawn(store: Store, current: Transaction, build: BuildId) -> None:
+    """Close what is open of a build that was withdrawn, and raise; it must not come back."""
+    known = current.states.get(str(build))
+    if known and known.tombstone:
+        store.forget_upload(token_for(build))
+        raise StxMirrorError(
+            f"{build} was withdrawn from the mirror: {known.tombstone.reason}: build again"
+        )
+
+
 def _open(
     store: Store, current: Transaction, build: BuildId, files: dict[str, Entry]
 ) -> dict[str, object]:
     staging = store.config.staging / token_for(build)
     total = sum(entry.size for entry in files.values())
-    known = current.states.get(str(build))
-    if known and known.tombstone:
-        raise StxMirrorError(
-            f"{build} was withdrawn from the mirror: {known.tombstone.reason}: build again"
-        )
+    refuse_withdrawn(store, current, build)
     if str(build) in current.published:
         _check_same(store, build, files)
         # An open upload is one whose promotion was cut off after the build had become visible:

@@ -21,16 +21,18 @@ from stxmirror.mirror.errors import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, Busy, e
 from stxmirror.mirror.manifest import MANIFEST_BYTES_MAX
 from stxmirror.mirror.store import Store
 
-# The verbs that also touch what was received, which the tree's owner may only read.
+# The verbs of the account that receives: what it received the tree's owner may only read.
 _RECEIVING = {
     "begin": lambda config, call, args, data: privileges.begin(config, call, args.id, data),
     "promote": lambda config, call, args, data: privileges.promote(config, call, args.id),
     "expire": lambda config, call, args, data: privileges.expire(config, call),
+    "known": lambda config, call, args, data: privileges.known(call, data),
 }
 _TREE = {
     "begin": lambda store, args, data: begin.begin(store, args.id, data),
     "promote": lambda store, args, data: promote.promote(store, args.id),
     "expire": lambda store, args, data: catalog.expire(store),
+    "known": lambda store, args, data: catalog.known(store, data),
     "list": lambda store, args, data: catalog.listing(store),
     "prune": lambda store, args, data: prune.prune(store, data),
     "hold": lambda store, args, data: catalog.hold(store, args.id, args.reason),
@@ -39,7 +41,7 @@ _TREE = {
     "pages": lambda store, args, data: catalog.make_pages(store),
     "verify": lambda store, args, data: verify.verify(store, args.id),
 }
-_WITH_INPUT = frozenset({"begin", "prune"})
+_WITH_INPUT = frozenset({"begin", "known", "prune"})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         parser_of.add_argument("id", type=_build_id, metavar="ID", help="the build")
         if name in ("hold", "withdraw"):
             parser_of.add_argument("--reason", required=True, help="what readers are told")
+    verb("known", 'say of {"builds": [IDs]} on standard input whether readers can see them')
     verb("list", "show every build with its promise, the aliases and the policy")
     verb("prune", 'delete, of {"delete": [IDs]} on standard input, what the rules let go')
     verb("pages", "make the mirror's pages anew")

@@ -13,7 +13,7 @@ from stxmirror.mirror import uploads
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.errors import shown
 
-VERBS = {"publish": ("begin", "promote"), "prune": ("list", "prune")}
+VERBS = {"publish": ("begin", "promote", "known"), "prune": ("list", "prune")}
 _WITH_ID = frozenset({"begin", "promote"})
 # rsync's options and a token need no other character, so that no reader of the rebuilt
 # command line can take it apart in another way than this module did.

@@ -100,3 +100,8 @@ def expire(config: Config, call: Call) -> Reply:
     reply = call(["expire"], b"")
     uploads.sweep(config, received, fields.strings(reply, "open", "the reply of expire"))
     return reply
+
+
+def known(call: Call, data: bytes) -> Reply:
+    """Say of builds whether readers can see them."""
+    return call(["known"], data)

@@ -14,7 +14,7 @@ from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import aliases, fs, manifest
-from stxmirror.mirror.begin import check_rule
+from stxmirror.mirror.begin import check_rule, refuse_withdrawn
 from stxmirror.mirror.errors import shown
 from stxmirror.mirror.manifest import Entry
 from stxmirror.mirror.record import read as read_record
@@ -38,6 +38,7 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
     staging = store.config.staging / token
     with store.upload_lock(token):
         with transaction(store) as current:
+            refuse_withdrawn(store, current, build)
             if str(build) in current.published:
                 return _at_rest(store, current, build)
             upload = current.uploads.get(str(build))
@@ -57,6 +58,7 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
             fs.remove_tree(tree)
             raise
         with transaction(store) as current:
+            refuse_withdrawn(store, current, build)
             size = sum(entry.size for entry in files.values())
             _make_visible(store, current, new_state(store, build, result, size), files, tree)
             return _at_rest(store, current, build)

@@ -54,6 +54,11 @@ class Paths:
         """What is kept of one build; the id is checked first."""
         return self.builds / str(BuildId.parse(build_id))
 
+    @property
+    def way(self) -> Path:
+        """How the mirror was reached when something was published last; never a secret."""
+        return self.state / "way.json"
+
     def status(self, project: str) -> Path:
         """The outcome of the last runs of one branch."""
         return self.state / "status" / f"{project}.json"
