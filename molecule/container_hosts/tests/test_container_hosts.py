@@ -218,6 +218,11 @@ def test_absent_removes_what_was_made_and_nothing_else(tmp_path):
         subprocess.run(stop, check=True, env=own, capture_output=True)
         play_it("-e", '{"container_hosts_image": ""}')
         assert run("podman", "inspect", "--format", "{{.Id}}", "mol-ch-other-a") == identity
+        # Or takes it away altogether.
+        remove = ["podman", "rm", "--force", "--time", "1", "mol-ch-other-a"]
+        subprocess.run(remove, check=True, env=own, capture_output=True)
+        play_it("-e", '{"container_hosts_image": ""}')
+        assert run("podman", "inspect", "--format", "{{.Id}}", "mol-ch-other-a") != identity
         play_it("-e", "container_hosts_state=absent")
         assert objects() == before
         assert not (CACHE / "mol-ch-other/ssh").exists()
