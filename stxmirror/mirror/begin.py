@@ -12,7 +12,7 @@ from pathlib import Path
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import fs, manifest
+from stxmirror.mirror import fs, manifest, signature
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.manifest import Entry
 from stxmirror.mirror.state import Upload
@@ -20,8 +20,8 @@ from stxmirror.mirror.store import Store, reserved_directory, token_for
 from stxmirror.mirror.transaction import Transaction, transaction
 from stxmirror.times import format_time
 
-# Clocks differ a little; a build-date further ahead would be the newest forever.
-CLOCK_SKEW = timedelta(minutes=5)
+# Clocks that are kept right differ by less; a build-date further ahead would beat the next build.
+CLOCK_SKEW = timedelta(seconds=5)
 
 
 def begin(store: Store, build: BuildId, data: bytes) -> dict[str, object]:
@@ -32,9 +32,11 @@ def begin(store: Store, build: BuildId, data: bytes) -> dict[str, object]:
     files = manifest.read_manifest(data, build)
     check_rule(store, build)
     if build.when > store.now + CLOCK_SKEW:
+        ahead = (build.when - store.now).total_seconds()
         raise StxMirrorError(
-            f"the build-date of {build} lies in the future (here it is {format_time(store.now)}): "
-            "set the clocks right and build again"
+            f"the build-date of {build} lies {ahead:.0f} s in the future (here it is "
+            f"{format_time(store.now)}): set the clocks right (chrony, `timedatectl`), and publish "
+            "again when that time has come, or build again"
         )
     store.prepare()
     token = token_for(build)
@@ -78,6 +80,7 @@ def _open(
         if str(build) not in current.uploads:
             fs.remove_tree(staging)
         return _reply(None, [], 0, total, "published")
+    signature.check_announced(store.config, build, files)
     current.expire_uploads(except_for=token_for(build))
     need = _reserve(current.index, files, reserved_directory(staging))
     need_bytes = sum(files[path].size for path in need)

@@ -23,7 +23,9 @@ from stxmirror.mirror.store import Store
 
 # The verbs of the account that receives: what it received the tree's owner may only read.
 _RECEIVING = {
-    "begin": lambda config, call, args, data: privileges.begin(config, call, args.id, data),
+    "begin": lambda config, call, args, data: privileges.begin(
+        config, call, args.id, data, args.key
+    ),
     "promote": lambda config, call, args, data: privileges.promote(config, call, args.id),
     "expire": lambda config, call, args, data: privileges.expire(config, call),
     "known": lambda config, call, args, data: privileges.known(call, data),
@@ -90,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
     parser_of = verb("dispatch", "the forced command of a key: do what the connection asks for")
     parser_of.add_argument("role", choices=sorted(dispatch.VERBS))
+    parser_of.add_argument("--key", default="", help="which key it is, among several of one role")
     return parser
 
 
@@ -129,12 +132,15 @@ def _failed(message: str, code: int) -> int:
 
 
 def _run(config: Config, args: argparse.Namespace) -> dict[str, object]:
+    key = ""
     if args.verb == "dispatch":
+        key = args.key
         command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
         words = dispatch.allowed(args.role, command)
         if words[0] == "rsync":
             dispatch.run_rsync(config, words)
         args = _parser().parse_args(["--config", str(args.config), *words[1:]])
+    args.key = key
     data = sys.stdin.buffer.read(MANIFEST_BYTES_MAX + 1) if args.verb in _WITH_INPUT else b""
     tree_owner, receiver = privileges.owners(config)
     me = os.geteuid()

@@ -219,8 +219,14 @@ def _iso(build: Build, root: str, prefix: str) -> Markup | None:
             "p",
             {"class": "more"},
             link(f"{base}SHA256SUMS", "SHA256SUMS"),
-            link(f"{base}SHA256SUMS.asc", "signature"),
-            link(f"{root}assets/signing-key.asc", "signing key"),
+            *(
+                [
+                    link(f"{base}SHA256SUMS.asc", "signature"),
+                    link(f"{root}assets/signing-key.asc", "signing key"),
+                ]
+                if build.is_signed
+                else ["not signed"]
+            ),
         ),
         element(
             "details",

@@ -157,13 +157,19 @@ def verify_commands(build: Build, prefix: str) -> str:
     iso = build.record["iso"]
     path = safe_relative_path(iso["path"] if iso else "")
     top = f"http://HOST/{prefix.strip('/')}".rstrip("/")
+    signature, verified = "", ""
+    if build.is_signed:
+        signature = ' -O "$BUILD/SHA256SUMS.asc"'
+        verified = (
+            'curl -fL "$MIRROR/assets/signing-key.asc" | gpg --import\n'
+            "gpg --verify SHA256SUMS.asc SHA256SUMS\n"
+        )
     return (
         f"MIRROR={top}\n"
         f"BUILD=$MIRROR/{build.path}\n"
-        'curl -fLO "$BUILD/SHA256SUMS" -O "$BUILD/SHA256SUMS.asc"\n'
+        f'curl -fLO "$BUILD/SHA256SUMS"{signature}\n'
         f'curl -fL --create-dirs -o {path} "$BUILD/{path}"\n'
-        'curl -fL "$MIRROR/assets/signing-key.asc" | gpg --import\n'
-        "gpg --verify SHA256SUMS.asc SHA256SUMS\n"
+        f"{verified}"
         "sha256sum -c --ignore-missing SHA256SUMS\n"
     )
 

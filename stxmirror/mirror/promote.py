@@ -13,7 +13,7 @@ from typing import BinaryIO
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, fs, manifest
+from stxmirror.mirror import aliases, fs, manifest, signature
 from stxmirror.mirror.begin import check_rule, refuse_withdrawn
 from stxmirror.mirror.errors import shown
 from stxmirror.mirror.manifest import Entry
@@ -24,6 +24,10 @@ from stxmirror.mirror.transaction import Transaction, new_state, transaction
 
 _CHUNK = 1024 * 1024
 _FSYNCS_AT_ONCE = 16
+_CLOSED = (
+    "is closed to the mirror, with the mode or the group that it has at the sender's (rsync -a): "
+    "begin again, which clears it, send with --chmod=D755,F644, promote"
+)
 _AGAIN = "send it again (rsync --checksum) and promote again"
 
 
@@ -47,12 +51,14 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
                     f"no upload is open for {build} (it may have expired): begin again"
                 )
             check_rule(store, build)
+            signature.check_announced(store.config, build, upload.files)
         files = upload.files
         tree = staging / "tree"
         fs.remove_tree(tree)
         try:
             copies = _assemble(store, token, files, reserved_directory(staging), tree)
             result = _check_content(build, files, tree)
+            signature.check(store.config, build, tree, staging)
             _finish_tree(build, files, copies, tree)
         except BaseException:
             fs.remove_tree(tree)
@@ -77,6 +83,8 @@ def _assemble(
     incoming = store.config.incoming / token
     try:
         root = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise StxMirrorError(f"the upload's directory {_CLOSED}") from error
     except OSError as error:
         raise StxMirrorError(
             f"the upload's directory cannot be read ({error.strerror}): begin again, send, promote"
@@ -121,9 +129,7 @@ def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
     except FileNotFoundError as error:
         raise StxMirrorError(f"{path} has not arrived: send what `begin` asked for") from error
     except PermissionError as error:
-        raise StxMirrorError(
-            f"{path} arrived closed to the mirror: send it again with --no-perms"
-        ) from error
+        raise StxMirrorError(f"{path} {_CLOSED}") from error
     except OSError as error:
         raise StxMirrorError(
             f"{path} arrived as something else than a regular file ({error.strerror}): {_AGAIN}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from stxmirror import names
 from stxmirror.layout import RESERVED_NAMES
 from stxmirror.mirror import aliases, fs, openpgp, pages
 from stxmirror.mirror.page_model import Known
@@ -58,4 +59,5 @@ def _with_record(store: Store, state: BuildState) -> Known | None:
     A build without a readable one cannot be shown; ``mirrorctl verify`` names it.
     """
     record = state.tombstone.record if state.tombstone else store.record(str(state.id))
-    return Known(state, record) if record else None
+    is_signed = (store.path(str(state.id)) / names.SIGNATURE).is_file()
+    return Known(state, record, is_signed) if record else None
