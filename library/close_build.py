@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Close a build as a success or a failure, or take it back."""
+"""Close a build as a failure, or take it back."""
 
 # SPDX-License-Identifier: Apache-2.0
 
@@ -12,7 +12,6 @@ version_added: "0.1.0"
 author:
   - StarlingX build tools (@starlingx)
 description:
-  - V(success) counts what the tools report, and closes the record.
   - V(fail) closes it with what the part that failed has kept, whatever else the record holds.
   - V(nothing-new) removes the workspace and the record: the build never was.
   - Runs on a build host, as the orchestrator, with the Python of the installed environment.
@@ -24,7 +23,7 @@ options:
   result:
     description: How it ended.
     type: str
-    choices: [success, fail, nothing-new]
+    choices: [fail, nothing-new]
     required: true
   why:
     description: Of a failure, why, should no part have said it.
@@ -37,10 +36,10 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Close the build as a success
+- name: Close the build as a failure
   close_build:
     id: master/sample/20261101T020000Z
-    result: success
+    result: fail
 """
 
 RETURN = r"""
@@ -52,18 +51,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from stxmirror.builder import session as sessions
-from stxmirror.builder.collecting import close_good
 from stxmirror.builder.module import run
 from stxmirror.builder.session import Session
+from stxmirror.names import NOTHING_NEW
 from stxmirror.state.paths import Paths
 
 
 def action(params: dict[str, Any]) -> dict[str, Any]:
     """Close the build."""
     session = Session.load(Paths(), params["id"])
-    if params["result"] == "success":
-        close_good(session)
-    elif params["result"] == "fail":
+    if params["result"] == "fail":
         sessions.close_failure(session, params["why"] or "a task failed without saying why")
     else:
         sessions.discard(session)
@@ -77,7 +74,7 @@ def main() -> None:
             "id": {"type": "str", "required": True},
             "result": {
                 "type": "str",
-                "choices": ["success", "fail", "nothing-new"],
+                "choices": ["fail", NOTHING_NEW],
                 "required": True,
             },
             "why": {"type": "str", "default": ""},

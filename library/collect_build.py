@@ -42,6 +42,10 @@ options:
     description: Whether a tree that is sealed already is collected once more.
     type: bool
     default: true
+  close:
+    description: Whether the build ended well just now, and is closed as a success first.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: In check mode nothing is done.
@@ -64,7 +68,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from stxmirror import parts
-from stxmirror.builder.collecting import Words, collect
+from stxmirror.builder.collecting import Words, close_good, collect
 from stxmirror.builder.module import run
 from stxmirror.builder.sealing import is_sealed
 from stxmirror.builder.session import Session
@@ -78,6 +82,8 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
         return {"changed": False}
     words = Words(params["secret_terms"], params["private_terms"])
     with session.part(parts.COLLECT.word):
+        if params["close"]:
+            close_good(session)
         collect(session, words, params["sign"])
     return {"changed": True}
 
@@ -91,6 +97,7 @@ def main() -> None:
             "private_terms": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "sign": {"type": "list", "elements": "str", "required": True},
             "again": {"type": "bool", "default": True},
+            "close": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

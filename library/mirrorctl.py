@@ -115,6 +115,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from stxmirror import names
 from stxmirror.builder.mirror import Mirror, Way
 from stxmirror.builder.reporting import publish
 from stxmirror.builder.session import Session
@@ -152,11 +153,11 @@ def main() -> None:
             "allow_more": {"type": "bool", "default": False},
             "host": {"type": "str", "default": ""},
             "port": {"type": "int", "default": 22},
-            "user": {"type": "str", "default": "incoming"},
+            "user": {"type": "str", "default": names.INCOMING},
             "key": {"type": "path", "no_log": False},
             "known_hosts": {"type": "path"},
             "program": {"type": "list", "elements": "str", "default": ["mirrorctl"]},
-            "config": {"type": "path", "default": "/etc/stx-mirror/mirror.json"},
+            "config": {"type": "path", "default": names.MIRROR_SETTINGS},
             "attempts": {"type": "int", "default": 6},
             "delay": {"type": "float", "default": 10},
             "io_timeout": {"type": "int", "default": 120},

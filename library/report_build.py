@@ -84,6 +84,7 @@ from stxmirror import parts
 from stxmirror.builder.module import run
 from stxmirror.builder.reporting import Run, report
 from stxmirror.layout import project_name
+from stxmirror.names import NOTHING_NEW
 from stxmirror.state.events import Reporter
 from stxmirror.state.paths import Paths
 
@@ -93,7 +94,7 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
     paths = Paths()
     with Reporter.of(paths, project_name(params["ref"])).part(parts.REPORT.word):
         attempt = report(paths, Run(**params))
-    published = attempt.result == "nothing-new" or attempt.published
+    published = attempt.result == NOTHING_NEW or attempt.published
     return {
         "changed": True,
         "reached": attempt.result != "fail" and published,

@@ -12,6 +12,9 @@ version_added: "0.1.0"
 author:
   - StarlingX build tools (@starlingx)
 description:
+  - Checks and keeps the profile before anything is fetched. A build works with it from then on,
+    whatever becomes of the file; what a profile may name (the build's places) is known since the
+    build was opened.
   - Asks the manifest's repository first, so that one which does not answer is reported in seconds
     and by name, then runs C(repo) into a checkout that is made anew for this build.
   - Writes CONTEXT and the changes since the last good build. Sources that are what that build had
@@ -21,6 +24,10 @@ options:
   id:
     description: The build's id.
     type: str
+    required: true
+  profile:
+    description: The build's profile, with every template rendered.
+    type: dict
     required: true
   repo:
     description: The C(repo) command.
@@ -61,6 +68,7 @@ EXAMPLES = r"""
 - name: Bring the sources to the manifest
   sync_sources:
     id: master/sample/20261101T020000Z
+    profile: "{{ profile }}"
     repo: [repo]
     jobs: 4
     attempts: 3
@@ -85,14 +93,16 @@ from ansible.module_utils.basic import AnsibleModule
 from stxmirror import parts
 from stxmirror.builder import sources
 from stxmirror.builder.module import run
-from stxmirror.builder.session import Session
+from stxmirror.builder.session import Session, set_profile
 from stxmirror.state.paths import Paths
 
 
 def action(params: dict[str, Any]) -> dict[str, Any]:
     """Bring the sources."""
     session = Session.load(Paths(), params.pop("id"))
-    commits = params.pop("commits")
+    profile, commits = params.pop("profile"), params.pop("commits")
+    with session.part(parts.OPEN.word):
+        set_profile(session, profile)
     with session.part(parts.SYNC.word):
         new = sources.sync(session, options=params, commits=commits)
     return {"changed": True, "new": new}
@@ -103,6 +113,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "id": {"type": "str", "required": True},
+            "profile": {"type": "dict", "required": True},
             "repo": {"type": "list", "elements": "str", "required": True},
             "jobs": {"type": "int", "required": True},
             "attempts": {"type": "int", "required": True},

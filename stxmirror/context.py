@@ -8,18 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from stxmirror import lines
 from stxmirror.errors import StxMirrorError
 
-_PATH = r"[A-Za-z0-9_.][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.+-]*)*"
-_LINE = re.compile(rf"\(cd \./({_PATH}) && git checkout -f ([0-9a-f]{{40}})\)", re.ASCII)
+_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.+-]*)*", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
 def _check_path(path: str) -> str:
     if (
         not isinstance(path, str)
-        or not re.fullmatch(_PATH, path, re.ASCII)
+        or not _PATH.fullmatch(path)
         or any(part in (".", "..") for part in path.split("/"))
     ):
         raise StxMirrorError(
@@ -40,23 +38,6 @@ def render(commits: Mapping[str, str]) -> str:
             )
         rendered.append(f"(cd ./{_check_path(path)} && git checkout -f {commit})\n")
     return "".join(rendered)
-
-
-def parse(text: str) -> dict[str, str]:
-    """Return ``{repository path: commit}`` of a CONTEXT, in the order of its lines."""
-    commits: dict[str, str] = {}
-    for number, line in enumerate(lines.split(text), start=1):
-        found = _LINE.fullmatch(line)
-        if not found:
-            raise StxMirrorError(
-                f"line {number} of CONTEXT is {line[:200]!r}: "
-                "write (cd ./<path> && git checkout -f <40 hex digits>)"
-            )
-        path = _check_path(found.group(1))
-        if path in commits:
-            raise StxMirrorError(f"line {number} of CONTEXT names {path} a second time")
-        commits[path] = found.group(2)
-    return commits
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[dict[str, str | None]]:

@@ -78,11 +78,6 @@ class Keep:
         return "1 release period" if periods == 1 else f"{periods} release periods"
 
 
-def check_keep(raw: object) -> dict[str, int]:
-    """Return a stream's ``retention`` in its plain form, or raise."""
-    return Keep.parse(raw).to_json()
-
-
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stxmirror import records
@@ -63,10 +64,14 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
         terms=terms,
         log_terms=log_terms,
     )
-    try:
-        _fill(session, profile, record, collector)
-    except OSError as error:
-        raise PartFailed(f"{session.tree} cannot be filled: {error}") from error
+    # Both read and hash what the build made, and neither waits for the other's disk.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        kept = beside.submit(keeping.keep, session, good=good)
+        try:
+            _fill(session, profile, record, collector)
+        except OSError as error:
+            raise PartFailed(f"{session.tree} cannot be filled: {error}") from error
+        kept.result()
     found = collector.found
     for line in found.left_out[:REPORT_MAX]:
         session.reporter.note(f"not collected: {line}")
@@ -83,7 +88,6 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
         terms=log_terms,
         sign=sign,
     )
-    keeping.keep(session, good=good)
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from stxmirror.errors import StxMirrorError
-from stxmirror.names import SUMS, UNLISTED
+from stxmirror.names import INCOMING, SUMS, UNLISTED
 
 # mirrorctl's own exit codes for what it refuses, and for being busy.
 REFUSED = 2
@@ -187,7 +187,7 @@ class Mirror:
     def _incoming(self) -> Path:
         config = Path(self.way.config)
         try:
-            return Path(json.loads(config.read_text(encoding="utf-8"))["store"]) / "incoming"
+            return Path(json.loads(config.read_text(encoding="utf-8"))["store"]) / INCOMING
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MirrorError(f"{config} is not the configuration of a mirror: {error}") from error
 

@@ -16,7 +16,7 @@ from stxmirror.builder.mirror import Mirror, MirrorError, Way
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId, project_name
 from stxmirror.state import status
-from stxmirror.state.builds import dated, record_path
+from stxmirror.state.builds import dated
 from stxmirror.state.files import read_json
 from stxmirror.state.paths import Paths
 from stxmirror.state.status import Attempt, Status
@@ -90,7 +90,7 @@ def _parsed(build_id: str | None) -> BuildId | None:
 
 
 def _is_good(paths: Paths, ref: str, build: BuildId) -> bool:
-    record = read_json(record_path(paths, str(build))) or {}
+    record = read_json(paths.record(str(build))) or {}
     return record.get("ref") == ref and record.get("result") == "success"
 
 
@@ -101,7 +101,7 @@ def _with_attempt(paths: Paths, known: Status, answer: _Answer) -> Status:
         return known
     if answer[attempt.id].get("state") != "published":
         return known
-    record = read_json(record_path(paths, attempt.id)) or {}
+    record = read_json(paths.record(attempt.id)) or {}
     made: Attempt = replace(attempt, published=True, unpublished_why="")
     if record.get("result") == "success":
         made = replace(made, result="success", failed_stage=None, why="")
@@ -115,7 +115,7 @@ def _with_success(paths: Paths, known: Status, good: list[str], answer: _Answer)
         if said.get("state") == "published" and said.get("result") == "success":
             if build_id == known.last_success:
                 return known
-            record = read_json(record_path(paths, build_id)) or {}
+            record = read_json(paths.record(build_id)) or {}
             return replace(
                 known, last_success=build_id, last_success_finished=record.get("finished")
             )

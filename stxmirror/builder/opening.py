@@ -52,7 +52,7 @@ def open_build(paths: Paths, stream: Mapping[str, Any], asked: Asked) -> Session
     parent = _parent(paths, asked, project) if asked.resume_id else None
     compare(paths, asked.ref, str(stream["directory"]), Reporter.of(paths, project).note)
     previous = status.read(paths, asked.ref, project).last_success
-    if previous and read_json(paths.build(previous) / "build.json") is None:
+    if previous and read_json(paths.record(previous)) is None:
         previous = None
     build_id = _next_id(paths, stream, project)
     workspace = parent or paths.workspaces(project) / BuildId.parse(build_id).build_date

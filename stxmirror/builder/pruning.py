@@ -12,9 +12,10 @@ from stxmirror.builder.sandbox import RealSandbox
 from stxmirror.builder.session import now
 from stxmirror.disk import Found, Limits, RecordedBuild, Step, Tree
 from stxmirror.layout import BuildId
+from stxmirror.names import RECORD
 from stxmirror.state.builds import dated
 from stxmirror.state.files import read_json
-from stxmirror.state.paths import Paths
+from stxmirror.state.paths import SESSION, Paths
 
 
 def plan(
@@ -39,14 +40,13 @@ def find(paths: Paths) -> Found:
     trees = tuple(
         Tree(path.relative_to(paths.trees).as_posix(), str(path)) for path in _builds(paths.trees)
     )
-    status = [read_json(path) or {} for path in sorted((paths.state / "status").glob("*.json"))]
+    status = [read_json(path) or {} for path in paths.status_files()]
     good = [(entry.get("last_success") or {}).get("id") for entry in status]
-    running = (paths.state / "runner").glob("*/running.json")
     return Found(
         workspaces=workspaces,
         trees=trees,
         builds=tuple(_recorded(paths, set(workspaces), {tree.id for tree in trees})),
-        running=frozenset(path.parent.name for path in running),
+        running=frozenset(path.parent.name for path in paths.running_files()),
         last_good=frozenset(build_id for build_id in good if build_id),
     )
 
@@ -65,8 +65,8 @@ def _recorded(paths: Paths, workspaces: set[str], trees: set[str]) -> list[Recor
     """Return what the records say of the builds that still have something on the disk."""
     builds = []
     for place in _builds(paths.builds):
-        record = read_json(place / "build.json") or {}
-        workspace = str((read_json(place / "session.json") or {}).get("workspace", ""))
+        record = read_json(place / RECORD) or {}
+        workspace = str((read_json(place / SESSION) or {}).get("workspace", ""))
         if "ref" in record and (workspace in workspaces or record.get("id") in trees):
             builds.append(
                 RecordedBuild(

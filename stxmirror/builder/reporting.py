@@ -9,6 +9,7 @@ from stxmirror.builder.mirror import Mirror, Published
 from stxmirror.builder.session import Session, now
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
+from stxmirror.names import NOTHING_NEW
 from stxmirror.state import status
 from stxmirror.state.files import read_json, write_json
 from stxmirror.state.paths import Paths
@@ -78,7 +79,7 @@ def _attempt(paths: Paths, run: Run, project: str) -> Attempt:
     if run.nothing_new:
         good = status.read(paths, run.ref, project).last_success
         why = f"no source has changed since {good}"
-        return replace(begun, result="nothing-new", failed_stage=None, why=why)
+        return replace(begun, result=NOTHING_NEW, failed_stage=None, why=why)
     if not run.id:
         return begun
     session = Session.load(paths, run.id)

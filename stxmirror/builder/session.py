@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
-from stxmirror import parts, records
+from stxmirror import names, parts, records
 from stxmirror.builder.sandbox import RealSandbox, Sandbox
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
@@ -73,8 +73,8 @@ class Session:
     @classmethod
     def load(cls, paths: Paths, build_id: str) -> Session:
         """Return the build with this id, or raise if this host has no record of it."""
-        content = read_json(paths.build(build_id) / "session.json")
-        if content is None or read_json(paths.build(build_id) / "build.json") is None:
+        content = read_json(paths.session(build_id))
+        if content is None or read_json(paths.record(build_id)) is None:
             raise StxMirrorError(
                 f"this host has no record of a build {build_id}: name one that `stx-mirror status` "
                 f"shows or that lies in {paths.builds}"
@@ -93,13 +93,13 @@ class Session:
             )
         except (KeyError, TypeError) as error:
             raise StxMirrorError(
-                f"{paths.build(build_id)}/session.json is of another version ({error}): build anew"
+                f"{paths.session(build_id)} is of another version ({error}): build anew"
             ) from error
 
     def write(self) -> None:
         """Write down where the build works."""
         write_json(
-            self.directory / "session.json",
+            self.paths.session(self.id),
             {
                 "ref": self.ref,
                 "stream": dict(self.stream),
@@ -116,6 +116,14 @@ class Session:
     def directory(self) -> Path:
         """Where all that is known of the build lies."""
         return self.paths.build(self.id)
+
+    @property
+    def _profile(self) -> Path:
+        return self.directory / "profile.json"
+
+    @property
+    def _failure(self) -> Path:
+        return self.directory / "failure.json"
 
     @property
     def project(self) -> str:
@@ -161,31 +169,40 @@ class Session:
 
     def record(self) -> BuildRecord:
         """Return the record as it is on the disk."""
-        content = read_json(self.directory / "build.json")
+        content = read_json(self.paths.record(self.id))
         if content is None:
-            raise StxMirrorError(f"{self.directory}/build.json is gone or damaged: build anew")
+            raise StxMirrorError(f"{self.paths.record(self.id)} is gone or damaged: build anew")
         return cast(BuildRecord, content)
 
     def save(self, record: BuildRecord) -> None:
         """Replace the record."""
-        write_json(self.directory / "build.json", record, mode=0o644)
+        write_json(self.paths.record(self.id), record, mode=0o644)
 
     def profile(self) -> Profile:
         """Return the build's profile, as it was when the build was opened."""
-        content = read_json(self.directory / "profile.json")
+        content = read_json(self._profile)
         if content is None:
-            raise StxMirrorError(f"{self.directory}/profile.json is gone or damaged: build anew")
+            raise StxMirrorError(f"{self._profile} is gone or damaged: build anew")
         return check_profile(content, self.profile_roots)
+
+    def keep_profile(self, profile: Profile) -> None:
+        """Write down the build's profile."""
+        write_json(self._profile, profile.as_dict())
 
     @property
     def profile_roots(self) -> list[str]:
         """What an absolute path in a profile may begin with, as a stage sees it."""
         return [str(self.workspace), str(self.sources), str(self.paths.inputs)]
 
+    @property
+    def context_file(self) -> Path:
+        """CONTEXT, once the sources are complete."""
+        return self.directory / Path(names.CONTEXT).name
+
     def context(self) -> str | None:
         """Return CONTEXT; ``None`` for a build that failed before its sources were complete."""
         try:
-            return (self.directory / "CONTEXT").read_text(encoding="utf-8")
+            return self.context_file.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
 
@@ -209,11 +226,11 @@ class Session:
             "why": why,
             "excerpt": given.excerpt or why.split("\n"),
         }
-        write_json(self.directory / "failure.json", content)
+        write_json(self._failure, content)
 
     def failure(self) -> Failure | None:
         """Return why the build fails, if a part has said so."""
-        content = read_json(self.directory / "failure.json")
+        content = read_json(self._failure)
         return Failure(**content) if content else None
 
 
@@ -242,21 +259,21 @@ def close_failure(session: Session, why: str) -> BuildRecord:
 def set_profile(session: Session, profile: Mapping[str, Any]) -> None:
     """Check the rendered profile of a build and keep it."""
     checked = check_profile(profile, session.profile_roots)
-    names = [stage.name for stage in checked.stages]
+    stages = [stage.name for stage in checked.stages]
     # A person could not tell a stage and another part of one name apart.
-    taken = sorted(set(names) & set(parts.WORDS))
+    taken = sorted(set(stages) & set(parts.WORDS))
     if taken:
         raise StxMirrorError(
             f"profile {checked.name} has a stage {', '.join(taken)}, and other parts of a build "
             f"are called {', '.join(parts.WORDS)}: rename the stage"
         )
-    allowed = parts.resumable(names)
+    allowed = parts.resumable(stages)
     if session.from_stage and session.from_stage not in allowed:
         raise StxMirrorError(
             f"profile {checked.name} has no stage {session.from_stage!r}: resume from one of "
             f"{', '.join(allowed)}"
         )
-    write_json(session.directory / "profile.json", checked.as_dict())
+    session.keep_profile(checked)
 
 
 def discard(session: Session) -> None:

@@ -17,8 +17,11 @@ from stxmirror.builder.session import Session, build_date
 from stxmirror.errors import StxMirrorError
 from stxmirror.records import BuildRecord, Change
 from stxmirror.state.files import read_json, write_bytes, write_json
-from stxmirror.state.paths import Paths
+from stxmirror.state.paths import UNIT, Paths
 from stxmirror.times import parse_build_date
+
+# Which projects at which commits a build is made of, beside its record.
+_SOURCES = "sources.json"
 
 _BUILD_FILE = """\
 OS="{distro}"
@@ -132,8 +135,7 @@ def site_environment(paths: Paths) -> dict[str, str]:
 
 def _check_unit(cgroup: str) -> None:
     """Refuse a builder whose processes leave the stream's unit."""
-    unit = "stx-build@"
-    if unit in Path("/proc/self/cgroup").read_text(encoding="utf-8") and unit not in cgroup:
+    if UNIT in Path("/proc/self/cgroup").read_text(encoding="utf-8") and UNIT not in cgroup:
         raise StxMirrorError(
             "sudo moves the builder's processes out of the stream's unit, so that nothing would "
             "end them with the build. Put `Defaults:orchestrator !pam_session` into sudoers, as "
@@ -154,9 +156,9 @@ def _keep(session: Session, record: BuildRecord, found: Mapping[str, Any]) -> bo
             f"built: {error}; change its path there"
         ) from error
     changes = cast("list[Change] | None", found["changes"])
-    write_bytes(session.directory / "CONTEXT", text.encode("ascii"), 0o644)
+    write_bytes(session.context_file, text.encode("ascii"), 0o644)
     write_json(
-        session.directory / "sources.json",
+        session.directory / _SOURCES,
         {key: found[key] for key in ("manifest_revision", "projects")},
     )
     record["manifest"]["revision"] = str(found["manifest_revision"])
@@ -197,7 +199,7 @@ def _are_sources(content: Mapping[str, Any] | None) -> bool:
 def _take_parents(session: Session, record: BuildRecord) -> None:
     """Keep what the resumed build was made of with this one, too."""
     parent = Session.load(session.paths, str(session.parent))
-    for name in ("CONTEXT", "sources.json"):
+    for name in (session.context_file.name, _SOURCES):
         file = parent.directory / name
         write_bytes(session.directory / name, file.read_bytes(), 0o644)
     before = parent.record()
@@ -210,5 +212,5 @@ def _sources_of(session: Session, build_id: str | None) -> dict[str, Any] | None
     """Return what a build was made of, if it was written down, and by this version."""
     if build_id is None:
         return None
-    content = read_json(session.paths.build(build_id) / "sources.json")
+    content = read_json(session.paths.build(build_id) / _SOURCES)
     return content if _are_sources(content) else None

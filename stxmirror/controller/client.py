@@ -17,7 +17,7 @@ from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
 from stxmirror.state import status
 from stxmirror.state.files import read_json
-from stxmirror.state.paths import ORCHESTRATOR, Paths
+from stxmirror.state.paths import ORCHESTRATOR, UNIT, Paths
 
 # BSD's "temporary failure, try again": the stream is being built already.
 EXIT_BUSY = 75
@@ -101,7 +101,7 @@ def stop(paths: Paths, directory: str) -> None:
 def unit_is_there(directory: str) -> bool:
     """Whether the unit of a stream runs, starts or is still ending."""
     unit = subprocess.run(
-        ["systemd-escape", "--template=stx-build@.service", "--", directory],
+        ["systemd-escape", f"--template={UNIT}.service", "--", directory],
         check=True,
         capture_output=True,
         text=True,
@@ -178,6 +178,6 @@ def outcome(paths: Paths, project: str, request: Request) -> int:
         return verdict.exit_code(attempt, request.verb)
     sys.stderr.write(
         "stx-mirror: the run ended without a verdict; "
-        "`journalctl -u 'stx-build@*' -n 50` may say why\n"
+        f"`journalctl -u '{UNIT}*' -n 50` may say why\n"
     )
     return 1

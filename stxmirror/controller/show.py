@@ -10,6 +10,7 @@ from stxmirror import streams
 from stxmirror.controller.progress import clock
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import project_name
+from stxmirror.names import NOTHING_NEW
 from stxmirror.state import status
 from stxmirror.state.files import read_json
 from stxmirror.state.paths import Paths
@@ -70,7 +71,7 @@ def _last(attempt: Attempt | None, now: datetime) -> list[str]:
     line = f"  last run   {attempt.result}, {_ago(attempt.finished, now)}"
     if attempt.id:
         line += f": {attempt.id}"
-    if attempt.id and not attempt.published and attempt.result != "nothing-new":
+    if attempt.id and not attempt.published and attempt.result != NOTHING_NEW:
         line += " (not published)"
     lines = [line]
     if attempt.why:

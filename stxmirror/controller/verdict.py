@@ -7,7 +7,8 @@ from datetime import datetime
 from stxmirror import parts
 from stxmirror.controller.progress import clock
 from stxmirror.controller.request import Request
-from stxmirror.state.builds import logs_of, record_path
+from stxmirror.names import NOTHING_NEW
+from stxmirror.state.builds import logs_of
 from stxmirror.state.files import read_json
 from stxmirror.state.paths import Paths
 from stxmirror.state.status import Attempt, now_text
@@ -58,7 +59,7 @@ def exit_code(attempt: Attempt, verb: str) -> int:
     """Return 0 for a run that reached what it was for, else 1."""
     if verb == "publish":
         return 0 if attempt.published else 1
-    reached = attempt.result == "nothing-new" or (attempt.result == "success" and attempt.published)
+    reached = attempt.result == NOTHING_NEW or (attempt.result == "success" and attempt.published)
     return 0 if reached else 1
 
 
@@ -70,9 +71,9 @@ def summary(paths: Paths, attempt: Attempt, verb: str) -> list[str]:
     if not build_id:
         return lines
     if attempt.result == "fail" and verb == "build":
-        record = read_json(record_path(paths, build_id)) or {}
+        record = read_json(paths.record(build_id)) or {}
         lines += [f"  | {line}" for line in record.get("excerpt", [])[-SHOWN_EXCERPT:]]
-    if attempt.result == "nothing-new":
+    if attempt.result == NOTHING_NEW:
         return lines
     logs = logs_of(paths, build_id)
     if logs:
@@ -92,7 +93,7 @@ def summary(paths: Paths, attempt: Attempt, verb: str) -> list[str]:
 def _headline(attempt: Attempt, verb: str) -> str:
     began, ended = parse_time(attempt.started), parse_time(attempt.finished)
     after = f"after {clock((ended - began).total_seconds())}"
-    if attempt.result == "nothing-new":
+    if attempt.result == NOTHING_NEW:
         return f"NOTHING NEW {after}: {attempt.why}"
     if not attempt.published and (verb == "publish" or attempt.result == "success"):
         return f"NOT PUBLISHED {after}: {attempt.unpublished_why or attempt.why}"

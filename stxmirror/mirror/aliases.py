@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import check_identifier, legacy_alias
 from stxmirror.mirror import fs
@@ -18,7 +19,7 @@ from stxmirror.mirror.state import BuildState
 from stxmirror.mirror.store import Store
 from stxmirror.retention import Rule, rule_for
 
-NAME = "latest_build"
+NAME = names.LATEST
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stxmirror import fields
+from stxmirror import fields, names
 from stxmirror.errors import StxMirrorError
 from stxmirror.retention import Policy
 
-DEFAULT_PATH = Path("/etc/stx-mirror/mirror.json")
+DEFAULT_PATH = Path(names.MIRROR_SETTINGS)
 # Where the file does not say: each stream of a build host has one open at most, for two days.
 UPLOADS_PER_KEY = 20
 
@@ -49,7 +49,7 @@ class Config:
     @property
     def incoming(self) -> Path:
         """Where senders write, one directory an upload."""
-        return self.store / "incoming"
+        return self.store / names.INCOMING
 
     @property
     def staging(self) -> Path:

@@ -195,7 +195,7 @@ def links(build: BuildId, files: Collection[str]) -> dict[str, str]:
     """Return the symbolic links that a build's tree gets, ``{path: target}``."""
     made = {}
     if CONTEXT in files:
-        made["outputs/CONTEXT.sh"] = "CONTEXT"
+        made[f"{CONTEXT}.sh"] = CONTEXT.rpartition("/")[2]
     if ISO in files:
         made[f"{ISO_PLACE}/bootimage-{build.build_date}.iso"] = ISO_NAME
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from stxmirror import names
 from stxmirror.mirror import page_parts as parts
 from stxmirror.mirror.config import Site
 from stxmirror.mirror.page_html import (
@@ -65,9 +66,9 @@ def render(build: Build, directory: Directory, site: Site, known: Collection[str
             "p",
             None,
             "For programs: ",
-            link(f"{base}build.json", "build.json") if not build.withdrawn else "builds.json",
+            link(f"{base}{names.RECORD}", names.RECORD) if not build.withdrawn else names.BUILDS,
             " and ",
-            link(f"{root}builds.json", "builds.json"),
+            link(f"{root}{names.BUILDS}", names.BUILDS),
             ". All times are UTC.",
         ),
     )
@@ -78,7 +79,7 @@ def _heading(build: Build, directory: Directory, root: str) -> Markup:
     mirrored = build.mirrored
     badges = [
         parts.state_badge(build),
-        element("span", {"class": "badge quiet"}, "latest_build") if build.is_latest else None,
+        element("span", {"class": "badge quiet"}, names.LATEST) if build.is_latest else None,
         element("span", {"class": "badge held"}, "held") if mirrored.hold else None,
         parts.audience_badge(directory),
     ]
@@ -218,11 +219,11 @@ def _iso(build: Build, root: str, prefix: str) -> Markup | None:
         element(
             "p",
             {"class": "more"},
-            link(f"{base}SHA256SUMS", "SHA256SUMS"),
+            link(f"{base}{names.SUMS}", names.SUMS),
             *(
                 [
-                    link(f"{base}SHA256SUMS.asc", "signature"),
-                    link(f"{root}assets/signing-key.asc", "signing key"),
+                    link(f"{base}{names.SIGNATURE}", "signature"),
+                    link(f"{root}{names.SIGNING_KEY}", "signing key"),
                 ]
                 if build.is_signed
                 else ["not signed"]
@@ -341,7 +342,7 @@ def _change(change: Change) -> Markup:
         for commit in commits[:COMMITS_SHOWN]
     ]
     if rest > 0:
-        items.append(element("li", {"class": "soft"}, f"and {rest} more, in build.json"))
+        items.append(element("li", {"class": "soft"}, f"and {rest} more, in {names.RECORD}"))
     return element(
         "div",
         {"class": "change"},
@@ -376,7 +377,7 @@ def _artifacts(build: Build, base: str) -> Markup | None:
         element(
             "p",
             {"class": "more"},
-            link(f"{base}outputs/CONTEXT", "CONTEXT")
+            link(f"{base}{names.CONTEXT}", "CONTEXT")
             if build.record["manifest"]["revision"]
             else None,
             link(base, "All files"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from stxmirror import names
 from stxmirror.mirror import page_parts as parts
 from stxmirror.mirror.config import Site
 from stxmirror.mirror.page_html import (
@@ -238,9 +239,9 @@ def _verify(offered: Directory, prefix: str, fingerprints: Sequence[str]) -> Mar
                 "p",
                 None,
                 "Every build has one list of checksums, ",
-                element("code", None, "SHA256SUMS"),
+                element("code", None, names.SUMS),
                 ", signed with ",
-                link("assets/signing-key.asc", "this mirror's key"),
+                link(names.SIGNING_KEY, "this mirror's key"),
                 ". For the newest build of ",
                 element("strong", None, offered.name),
                 ":",
@@ -269,14 +270,14 @@ def _packages(
                 "p",
                 None,
                 "The packages of each build are a repository as they lie here. ",
-                element("code", None, "latest_build"),
+                element("code", None, names.LATEST),
                 " follows the newest good build; put a build-date in its place to stay with one. "
                 "As ",
                 element("code", None, f"/etc/yum.repos.d/{name}.repo"),
                 ":",
             ),
             parts.listing(
-                parts.repository_file(chosen.path, "latest_build", name, prefix),
+                parts.repository_file(chosen.path, names.LATEST, name, prefix),
                 "A repository file for dnf",
             ),
             parts.host_hint(),
@@ -322,7 +323,7 @@ def _recent(directories: Sequence[Directory], now: datetime) -> Markup:
             "p",
             {"class": "hint"},
             "For programs: ",
-            link("builds.json", "builds.json"),
+            link(names.BUILDS, names.BUILDS),
             f" has all {plural(len(everything), 'build')}.",
         ),
     ]

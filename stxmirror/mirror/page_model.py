@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from stxmirror import names
 from stxmirror.layout import BuildId
 from stxmirror.mirror.state import BuildState, Tombstone
 from stxmirror.records import BuildRecord
@@ -157,7 +158,7 @@ def read(
     grouped: dict[str, list[Build]] = {}
     for known in builds:
         build = known.state.id
-        latest = aliases.get(build.directory, {}).get("latest_build")
+        latest = aliases.get(build.directory, {}).get(names.LATEST)
         grouped.setdefault(build.directory, []).append(
             Build(build, known.record, known.state, build.build_date == latest, known.is_signed)
         )

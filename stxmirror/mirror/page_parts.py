@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stxmirror import names
 from stxmirror.layout import safe_relative_path
 from stxmirror.mirror.page_html import (
     Child,
@@ -159,18 +160,18 @@ def verify_commands(build: Build, prefix: str) -> str:
     top = f"http://HOST/{prefix.strip('/')}".rstrip("/")
     signature, verified = "", ""
     if build.is_signed:
-        signature = ' -O "$BUILD/SHA256SUMS.asc"'
+        signature = f' -O "$BUILD/{names.SIGNATURE}"'
         verified = (
-            'curl -fL "$MIRROR/assets/signing-key.asc" | gpg --import\n'
-            "gpg --verify SHA256SUMS.asc SHA256SUMS\n"
+            f'curl -fL "$MIRROR/{names.SIGNING_KEY}" | gpg --import\n'
+            f"gpg --verify {names.SIGNATURE} {names.SUMS}\n"
         )
     return (
         f"MIRROR={top}\n"
         f"BUILD=$MIRROR/{build.path}\n"
-        f'curl -fLO "$BUILD/SHA256SUMS"{signature}\n'
+        f'curl -fLO "$BUILD/{names.SUMS}"{signature}\n'
         f'curl -fL --create-dirs -o {path} "$BUILD/{path}"\n'
         f"{verified}"
-        "sha256sum -c --ignore-missing SHA256SUMS\n"
+        f"sha256sum -c --ignore-missing {names.SUMS}\n"
     )
 
 

@@ -11,6 +11,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from stxmirror import names
 from stxmirror.mirror import page_build, page_index, page_parts
 from stxmirror.mirror.config import Site
 from stxmirror.mirror.page_html import url_path
@@ -18,7 +19,6 @@ from stxmirror.mirror.page_model import Build, Directory, Known, newest_first, r
 from stxmirror.retention import Rule
 from stxmirror.times import format_time
 
-SIGNING_KEY = "assets/signing-key.asc"
 ASSETS = ("style.css", "icon.svg")
 
 
@@ -40,7 +40,7 @@ def render(
     directories = read(builds, rules, aliases)
     made = {
         "index.html": page_index.render(directories, rules, site, now, fingerprints),
-        "builds.json": _for_programs(directories, rules, site, now, fingerprints),
+        names.BUILDS: _for_programs(directories, rules, site, now, fingerprints),
         **{f"assets/{name}": _asset(name) for name in ASSETS},
     }
     known = frozenset(build.path for directory in directories for build in directory.builds)
@@ -71,7 +71,7 @@ def _for_programs(
         "schema": 1,
         "title": site.title,
         "generated": format_time(now),
-        "signing_key": SIGNING_KEY,
+        "signing_key": names.SIGNING_KEY,
         "signing_key_fingerprints": [text.replace(" ", "") for text in fingerprints],
         "streams": [
             {
@@ -85,7 +85,7 @@ def _for_programs(
             for rule in rules
         ],
         "aliases": {
-            f"{path}/latest_build": directory.latest.path
+            f"{path}/{names.LATEST}": directory.latest.path
             for path, directory in sorted(by_path.items())
             if directory.latest
         },
@@ -116,13 +116,13 @@ def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, obje
         "rule": mirrored.rule,
         "hold": mirrored.hold,
         "withdrawn": {"reason": withdrawn.reason, "when": withdrawn.when} if withdrawn else None,
-        "aliases": [f"{build.id.directory}/latest_build"] if build.is_latest else [],
+        "aliases": [f"{build.id.directory}/{names.LATEST}"] if build.is_latest else [],
         "bytes": mirrored.bytes,
         "url": base if exists else None,
         "page": url_path(build.page),
-        "record": f"{base}build.json" if exists else None,
-        "checksums": f"{base}SHA256SUMS" if exists else None,
-        "signature": f"{base}SHA256SUMS.asc" if exists and build.is_signed else None,
+        "record": f"{base}{names.RECORD}" if exists else None,
+        "checksums": f"{base}{names.SUMS}" if exists else None,
+        "signature": f"{base}{names.SIGNATURE}" if exists and build.is_signed else None,
         "iso": {"url": iso[0], "size": iso[1]["size"], "sha256": iso[1]["sha256"]} if iso else None,
         "repository": f"{base}outputs/RPMS/" if exists and build.has("outputs/RPMS") else None,
         "images": list(record["images"]),

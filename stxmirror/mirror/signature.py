@@ -16,7 +16,7 @@ from pathlib import Path
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import openpgp, pages
+from stxmirror.mirror import openpgp
 from stxmirror.mirror.config import Config
 
 _SECONDS = 60
@@ -99,7 +99,7 @@ def _program() -> str:
 
 def _keys(config: Config) -> str:
     """Return the armoured keys that this mirror offers to readers, or raise if it has none."""
-    path = config.public / pages.SIGNING_KEY
+    path = config.public / names.SIGNING_KEY
     try:
         text = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):

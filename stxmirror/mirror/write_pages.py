@@ -47,7 +47,7 @@ def write_pages(store: Store, states: Mapping[str, BuildState]) -> None:
 def _fingerprints(store: Store) -> list[str]:
     """Return the fingerprints of the keys that this mirror offers to readers."""
     try:
-        text = (store.config.public / pages.SIGNING_KEY).read_text(encoding="ascii")
+        text = (store.config.public / names.SIGNING_KEY).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return []
     return openpgp.fingerprints(text)

@@ -27,14 +27,9 @@ def dated(directory: Path) -> list[str]:
     return sorted(found)
 
 
-def record_path(paths: Paths, build_id: str) -> Path:
-    """Return where the record of a build lies; the id is checked first."""
-    return paths.build(build_id) / "build.json"
-
-
 def read_record(paths: Paths, build_id: str) -> BuildRecord:
     """Return the record of a build that was made on this host, or raise."""
-    record = read_json(record_path(paths, build_id))
+    record = read_json(paths.record(build_id))
     if record is None:
         raise StxMirrorError(
             f"this host has no record of a build {build_id}: name one that `stx-mirror status` "
@@ -45,7 +40,7 @@ def read_record(paths: Paths, build_id: str) -> BuildRecord:
 
 def logs_of(paths: Paths, build_id: str) -> str:
     """Return the directory with a build's logs, or nothing if it is not known."""
-    session = read_json(paths.build(build_id) / "session.json") or {}
+    session = read_json(paths.session(build_id)) or {}
     return str(session.get("logs") or "")
 
 
@@ -59,7 +54,7 @@ def close_unfinished(
     closed = []
     for date in dated(paths.builds / directory):
         build_id = f"{directory}/{date}"
-        content = read_json(record_path(paths, build_id))
+        content = read_json(paths.record(build_id))
         if content is None or content.get("finished") is not None:
             continue
         record = cast(BuildRecord, content)
@@ -77,6 +72,6 @@ def close_unfinished(
         except (StxMirrorError, KeyError, TypeError):
             # Not one of ours, or of another version: it says fail already, and stays as it is.
             continue
-        write_json(record_path(paths, build_id), record, mode=0o644)
+        write_json(paths.record(build_id), record, mode=0o644)
         closed.append(build_id)
     return closed

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stxmirror import names
 from stxmirror.layout import BuildId
 
 # The account that plays the builds and keeps the records; the account that runs stages.
 ORCHESTRATOR = "orchestrator"
 BUILDER = "builder"
+# What the systemd unit of a stream is called, before its directory and `.service`.
+UNIT = "stx-build@"
+# Where a build works and what was asked for; lies beside its record and is never published.
+SESSION = "session.json"
+_RUNNING = "running.json"
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,18 @@ class Paths:
         """What is kept of one build; the id is checked first."""
         return self.builds / str(BuildId.parse(build_id))
 
+    def record(self, build_id: str) -> Path:
+        """The record of one build; the id is checked first."""
+        return self.build(build_id) / names.RECORD
+
+    def session(self, build_id: str) -> Path:
+        """Where one build works; the id is checked first."""
+        return self.build(build_id) / SESSION
+
+    def status_files(self) -> list[Path]:
+        """The status of every branch that was ever built, sorted."""
+        return sorted((self.state / "status").glob("*.json"))
+
     @property
     def way(self) -> Path:
         """How the mirror was reached when something was published last; never a secret."""
@@ -69,7 +87,11 @@ class Paths:
 
     def running(self, project: str) -> Path:
         """What the unit of one branch is doing; absent when it does nothing."""
-        return self.runner(project) / "running.json"
+        return self.runner(project) / _RUNNING
+
+    def running_files(self) -> list[Path]:
+        """Those of all branches that a unit is at work for, sorted."""
+        return sorted((self.state / "runner").glob(f"*/{_RUNNING}"))
 
     def events(self, project: str) -> Path:
         """What the building modules have reported in the run of one branch."""

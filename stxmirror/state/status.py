@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
+from stxmirror.names import Result
 from stxmirror.state.files import read_json, write_json
 from stxmirror.state.paths import Paths
 from stxmirror.times import format_time
 
 SCHEMA = 1
-
-Result = Literal["success", "fail", "nothing-new"]
 
 
 @dataclass(frozen=True)

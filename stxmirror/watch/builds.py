@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from stxmirror.errors import StxMirrorError
+from stxmirror.names import NOTHING_NEW
 from stxmirror.schedule import last_due
 from stxmirror.times import parse_time
 from stxmirror.watch import facts, settings
@@ -41,7 +42,7 @@ def _stream(stream: facts.Stream, wanted: settings.Streams, now: float) -> Verdi
         seconds = now - parse_time(good.finished).timestamp()
         value = seconds / DAY
         text = f"{text}; last good build {good.id}, {age(seconds)} ago"
-    if attempt.result != "nothing-new" and stream.schedule:
+    if attempt.result != NOTHING_NEW and stream.schedule:
         if value is not None and value >= wanted.days.critical:
             state = CRITICAL
         elif value is None or value >= wanted.days.warning:
@@ -66,9 +67,9 @@ def _outcome(attempt: facts.Attempt, logs: Sequence[str]) -> tuple[int, str, tup
     if attempt.result == "success" and not attempt.is_published:
         text = f"last build is not published: {attempt.unpublished_why or attempt.why}"
         return WARNING, text, (f"publish it: stx-mirror publish {attempt.id}", *named)
-    if attempt.result not in ("success", "nothing-new"):
+    if attempt.result not in ("success", NOTHING_NEW):
         return UNKNOWN, f"last build ended as {attempt.result!r}", ()
-    words = "nothing was new" if attempt.result == "nothing-new" else "last build is good"
+    words = "nothing was new" if attempt.result == NOTHING_NEW else "last build is good"
     return OK, words, ()
 
 

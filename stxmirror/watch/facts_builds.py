@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stxmirror import fields
 from stxmirror.layout import project_name
+from stxmirror.state.paths import Paths
 from stxmirror.watch import settings
 from stxmirror.watch.facts import Attempt, Drift, GoodBuild, Prune, Status, Stream
 
@@ -15,21 +16,21 @@ from stxmirror.watch.facts import Attempt, Drift, GoodBuild, Prune, Status, Stre
 def streams(wanted: settings.Streams) -> list[Stream]:
     """Return status, schedule and logs of each branch: those listed, and those built on demand."""
     files = {project_name(ref): ref for ref in wanted.schedules}
-    for path in sorted(Path(wanted.state, "status").glob("*.json")):
+    for path in _paths(wanted.state).status_files():
         files.setdefault(path.stem, "")
     found = [_stream(wanted, project, ref) for project, ref in files.items()]
     return [stream for stream in found if stream is not None]
 
 
 def _stream(wanted: settings.Streams, project: str, ref: str) -> Stream | None:
-    state = Path(wanted.state)
-    path = state / "status" / f"{project}.json"
+    paths = _paths(wanted.state)
+    path = paths.status(project)
     stream = Stream(
         ref=ref or project,
         schedule=wanted.schedules.get(ref),
         status=None,
         known_since=Path(wanted.known_since).stat().st_mtime,
-        is_running=(state / "runner" / project / "running.json").exists(),
+        is_running=paths.running(project).exists(),
     )
     try:
         raw = fields.mapping(json.loads(path.read_bytes()), "it")
@@ -41,7 +42,7 @@ def _stream(wanted: settings.Streams, project: str, ref: str) -> Stream | None:
         attempt = Attempt.parse(fields.mapping(raw["last_attempt"], "the last attempt"))
         good = raw.get("last_success")
         status = Status(attempt, None if good is None else GoodBuild.parse(good))
-        return replace(stream, status=status, logs=_logs(state, project, attempt))
+        return replace(stream, status=status, logs=_logs(paths, project, attempt))
     except FileNotFoundError:
         return stream
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -55,11 +56,15 @@ def _is_retired(wanted: settings.Streams, ref: str) -> bool:
     )
 
 
-def _logs(state: Path, project: str, attempt: Attempt) -> tuple[str, ...]:
-    console = state / "runner" / project / "console" / f"{attempt.request}.log"
+def _paths(state: str) -> Paths:
+    return Paths(state=Path(state))
+
+
+def _logs(paths: Paths, project: str, attempt: Attempt) -> tuple[str, ...]:
+    console = paths.console(project, attempt.request)
     logs = [str(console)] if console.exists() else []
-    session = state / "builds" / str(attempt.id) / "session.json"
-    if attempt.id and session.exists():
+    session = paths.session(attempt.id) if attempt.id else None
+    if session and session.exists():
         raw = fields.mapping(json.loads(session.read_bytes()), str(session))
         logs.append(fields.required(raw, "logs", str, str(session)))
     return tuple(logs)

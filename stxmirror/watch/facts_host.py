@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stxmirror import fields, lines
+from stxmirror.state.paths import UNIT
 from stxmirror.watch import facts, settings
 
 TIMEOUT = 60
@@ -130,7 +131,7 @@ def failed_units(wanted: settings.Units) -> list[str]:
 def build_units() -> list[facts.Unit]:
     """Return the builds that run, for how long, and how long they may."""
     shown = output(
-        *("systemctl", "show", "stx-build@*.service"),
+        *("systemctl", "show", f"{UNIT}*.service"),
         "--property=Id,ActiveState,ActiveEnterTimestampMonotonic,RuntimeMaxUSec",
     )
     now = time.clock_gettime(time.CLOCK_MONOTONIC)

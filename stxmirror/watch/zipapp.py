@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from stxmirror import packing
 
-# The pure modules that it stands on beside its own package.
-_MODULES = ("__init__", "errors", "fields", "layout", "lines", "schedule", "times")
+# The modules that it stands on beside its own package.
+_MODULES = (
+    *("__init__", "errors", "fields", "layout", "lines", "names", "schedule", "times"),
+    *("state/__init__", "state/paths"),
+)
 
 
 def pack() -> bytes:

@@ -12,7 +12,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 # The modules that each role calls, in its entry points.
 CALLS = {
-    "build_session": ["close_build", "open_build", "set_profile"],
+    "build_session": ["close_build", "open_build"],
     "source_sync": ["sync_sources"],
     "build_stages": ["run_stages"],
     "iso_sanity": ["check_iso"],

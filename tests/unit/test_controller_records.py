@@ -12,7 +12,7 @@ from stxmirror.controller import verdict
 from stxmirror.controller.inventory import load_streams
 from stxmirror.controller.show import status_lines
 from stxmirror.state import builds, status
-from stxmirror.state.builds import close_unfinished, record_path
+from stxmirror.state.builds import close_unfinished
 from stxmirror.state.files import write_json
 from stxmirror.state.status import Attempt
 
@@ -21,9 +21,9 @@ def test_what_a_killed_build_left_is_closed_and_nothing_else(paths, good_record)
     record(paths, good_record)
     killed = {**good_record, "id": "master/sample/20261102T020000Z", "result": "fail"}
     killed.update(finished=None, failed_stage=None, started="2026-11-02T02:00:00Z")
-    write_json(record_path(paths, killed["id"]), killed)
+    write_json(paths.record(killed["id"]), killed)
     other = {**killed, "id": "master/sample/flock/20261102T020000Z", "layer": "flock"}
-    write_json(record_path(paths, other["id"]), other)
+    write_json(paths.record(other["id"]), other)
     when = datetime(2026, 11, 2, 3, 0, 0, tzinfo=timezone.utc)
     closed = close_unfinished(paths, "master/sample", why="it was killed", part="iso", now=when)
     assert closed == [killed["id"]]
@@ -43,7 +43,7 @@ def test_a_clock_that_was_set_back_keeps_no_record_open(paths, good_record):
 
 
 def test_a_record_that_cannot_be_closed_stops_no_build(paths):
-    write_json(record_path(paths, ID), {"schema": 99, "started": 3})
+    write_json(paths.record(ID), {"schema": 99, "started": 3})
     assert close_unfinished(paths, "master/sample", why="x", part=None, now=NOW) == []
 
 

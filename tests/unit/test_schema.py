@@ -189,6 +189,20 @@ JUNK = st.one_of(
 )
 
 
+def whole_pattern(validator, pattern, value, rule):
+    """Yield an error as ECMA 262 decides, where `$` is the end and not the place before a newline.
+
+    JSON Schema means that dialect, and jsonschema's own check is Python's.
+    """
+    if isinstance(value, str) and not re.search(pattern.replace("$", r"\Z"), value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+Reference = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, {"pattern": whole_pattern}
+)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_checker_decides_as_the_reference_does(data, examples):
@@ -210,9 +224,16 @@ def test_the_checker_decides_as_the_reference_does(data, examples):
         return
     loaded = schema.load(name)
     ours = schema.problems(mutated, loaded)
-    theirs = jsonschema.Draft202012Validator(loaded).is_valid(mutated)
+    theirs = Reference(loaded).is_valid(mutated)
     assert (not ours) == theirs, ours
     assert len(ours) == len(set(ours))
+
+
+@pytest.mark.parametrize("name", ["0\n", "sample\n", "\n"])
+def test_the_reference_overlooks_no_line_break_at_the_end(name):
+    loaded = schema.load("profile-1")
+    assert schema.problems({**PROFILE, "name": name}, loaded)
+    assert not Reference(loaded).is_valid({**PROFILE, "name": name})
 
 
 def test_every_example_is_valid(examples):

@@ -10,7 +10,7 @@ import pytest
 from stxmirror import schema
 from stxmirror.controller import unit
 from stxmirror.controller.request import Request
-from stxmirror.state.builds import read_record, record_path
+from stxmirror.state.builds import read_record
 from stxmirror.state.events import Reporter
 from stxmirror.state.files import read_json, write_json
 from stxmirror.times import parse_time
@@ -138,7 +138,7 @@ def test_what_the_runner_keeps_is_nobody_elses_business(paths, play):
 
 def test_a_playbook_that_breaks_before_its_report_gets_a_verdict(paths, play, good_record):
     left = {**good_record, "id": ID, "finished": None, "result": "fail"}
-    write_json(record_path(paths, ID), left)
+    write_json(paths.record(ID), left)
     code, output = play(FAILS)
     assert code == 1
     attempt = status(paths)["last_attempt"]
@@ -160,7 +160,7 @@ def begin(paths, good_record):
     """Leave what a run leaves that is killed in its stage iso."""
     request = Request.make(NOW, verb="build", ref="master", reason="x")
     left = {**good_record, "id": ID, "finished": None, "result": "fail", "failed_stage": None}
-    write_json(record_path(paths, ID), left)
+    write_json(paths.record(ID), left)
     write_json(
         paths.running("master"),
         {"request": request.token, "directory": "master/sample", "id": ID, "part": "iso"},
@@ -210,7 +210,7 @@ def test_a_host_that_lost_power_closes_what_was_left_at_the_next_build(paths, pl
 
 def test_a_publication_that_was_stopped_says_of_which_build(paths, good_record, capsys):
     """The mirror may have made it visible in that very moment."""
-    write_json(record_path(paths, ID), {**good_record, "id": ID})
+    write_json(paths.record(ID), {**good_record, "id": ID})
     request = Request.make(NOW, verb="publish", ref="master", reason="x", build_id=ID)
     run = unit.Run(paths, request)
     Reporter.of(paths, "master").begin("publish")

@@ -41,7 +41,9 @@ def test_the_journal_is_on_disk_and_bounded(host):
 
 def test_the_log_files_are_written_and_closed(host):
     host.check_output("logger -p auth.notice --tag probe also-here")
-    assert "also-here" in host.check_output("sleep 1; cat /var/log/auth.log")
+    host.check_output(
+        "timeout 60 sh -c 'until grep -qs also-here /var/log/auth.log; do sleep 0.2; done'"
+    )
     assert host.file("/var/log/auth.log").mode & 0o037 == 0
 
 

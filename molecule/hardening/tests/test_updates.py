@@ -25,7 +25,7 @@ def until(condition, seconds: int = 90) -> bool:
 
 
 def journal(host) -> str:
-    return host.run(f"journalctl --no-pager -n 60 -u {UNIT}").stdout
+    return host.run(f"journalctl --sync; journalctl --no-pager -n 60 -u {UNIT}").stdout
 
 
 def version(host, package: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 MISSING = Path(__file__).resolve().parents[3] / "roles/packages/files/missing-apt"
 HOLD = "import fcntl, time; f = open('/var/lib/apt/lists/lock', 'w')"
-HOLD += "; fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(20)"
+HOLD += "; fcntl.lockf(f, fcntl.LOCK_EX); open('/root/held', 'w'); time.sleep(600)"
 
 
 @pytest.mark.parametrize("command", ["sudo", "rsync", "curl", "gpg", "setfacl", "zstd"])
@@ -44,8 +44,10 @@ def test_a_list_that_another_program_holds_is_waited_for(host):
     """apt-get has no patience with the lists: automatic updates would end a run with `rc 100`."""
     script = base64.b64encode(MISSING.read_bytes()).decode()
     host.check_output(f"echo {script} | base64 -d >/root/missing-apt")
-    host.check_output(f'nohup python3 -c "{HOLD}" >/dev/null 2>&1 & sleep 1')
+    host.check_output(f'systemd-run --quiet --unit=holder python3 -c "{HOLD}"')
+    host.check_output("timeout 60 sh -c 'until [ -e /root/held ]; do sleep 0.2; done'")
     done = host.run("sh /root/missing-apt 0 htop")
+    host.check_output("systemctl stop holder; rm /root/held")
     assert done.rc == 75, done.stderr
     assert "It is held by process" in done.stderr
     # What is installed is answered without the lists.

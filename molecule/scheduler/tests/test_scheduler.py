@@ -95,10 +95,11 @@ def test_cron_reckons_in_utc_though_the_host_does_not(host):
     """Debian's cron ignores CRON_TZ; here is a job that fires only if the daemon is in UTC."""
     assert host.check_output("date +%z") == "+0530"
     now = int(host.check_output("date +%s"))
-    then = time.gmtime(now + 60 + (5 if now % 60 > 55 else 0))
-    job = f"{then.tm_min} {then.tm_hour} * * * root touch /root/fired\n"
-    host.check_output("rm -f /root/fired; printf %s > /etc/cron.d/probe", job)
-    deadline = time.monotonic() + 75
+    # Two minutes, because cron may have looked for new jobs of the next one before this is written.
+    times = [time.gmtime(now + seconds) for seconds in (60, 120)]
+    jobs = [f"{t.tm_min} {t.tm_hour} * * * root touch /root/fired\n" for t in times]
+    host.check_output("rm -f /root/fired; printf %s > /etc/cron.d/probe", "".join(jobs))
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and not host.file("/root/fired").exists:
         time.sleep(2)
     fired = host.file("/root/fired").exists

@@ -91,14 +91,15 @@ def left(host, ssh, ssh_command, play):
         "echo '* * * * * touch /tmp/by-cron' | crontab -",
         f"echo touch /tmp/by-at | at -M {TOMORROW}",
         # As a person leaves something running: out of the session's reach.
-        "setsid nohup sleep 86401 >/dev/null 2>&1 </dev/null & sleep 0.5",
+        "setsid nohup sleep 86401 >/dev/null 2>&1 </dev/null & "
+        "timeout 60 sh -c 'until pgrep -fx \"sleep 86401\"; do sleep 0.2; done'",
     ):
         assert ssh("gone", "gone", command).returncode == 0
     socket = str(KEYS / "master")
     master = subprocess.Popen(
         ssh_command("gone", "gone", "sleep 86402", "-M", "-S", socket), stdin=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while host.run("pgrep -u gone -fx 'sleep 86402'").rc and time.monotonic() < deadline:
         time.sleep(0.2)
     before = {
