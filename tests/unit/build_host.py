@@ -12,7 +12,6 @@ from unconfined import unconfined
 from stxmirror import streams
 from stxmirror.builder.opening import Asked, open_build
 from stxmirror.builder.session import Session, set_profile
-from stxmirror.state.builds import record_path
 from stxmirror.state.files import write_json
 
 NOW = datetime(2026, 11, 1, 2, 0, 0, tzinfo=timezone.utc)
@@ -31,7 +30,7 @@ PROFILE = {
 def record(paths, make_record, **changes):
     """Keep a record of a build that failed in its packages, unless ``changes`` say otherwise."""
     made = {**make_record, "id": ID, "result": "fail", "failed_stage": "packages", **changes}
-    write_json(record_path(paths, made["id"]), made)
+    write_json(paths.record(made["id"]), made)
     return made
 
 
