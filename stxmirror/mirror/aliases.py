@@ -8,6 +8,7 @@ next run repairs what a crash left.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -78,9 +79,9 @@ def current(store: Store, directories: Iterable[str]) -> dict[str, dict[str, str
     """Return the aliases as they stand, ``{directory: {"latest_build": build-date}}``."""
     found = {}
     for directory in sorted(set(directories)):
-        link = store.config.public / directory / NAME
-        if link.is_symlink():
-            found[directory] = {NAME: str(link.readlink())}
+        target = fs.link_target(store.config.public / directory / NAME)
+        if target is not None:
+            found[directory] = {NAME: target}
     return found
 
 
@@ -88,7 +89,7 @@ def _point(store: Store, directory: str, target: str | None) -> bool:
     link = store.config.public / directory / NAME
     if target is not None:
         return fs.set_link(link, target, store.scratch)
-    if not link.is_symlink():
+    if fs.link_target(link) is None:
         return False
     link.unlink()
     fs.fsync_path(link.parent)
@@ -98,7 +99,8 @@ def _point(store: Store, directory: str, target: str | None) -> bool:
 def _update_legacy(store: Store, wanted: Targets) -> None:
     public = store.config.public
     for name, identifier in sorted(wanted.legacy.items()):
-        if (public / name).is_symlink() or not (public / name).exists():
+        status = fs.look(public / name)
+        if status is None or stat.S_ISLNK(status.st_mode):
             fs.set_link(public / name, identifier, store.scratch)
     with os.scandir(public) as entries:
         links = [entry.name for entry in entries if entry.is_symlink()]

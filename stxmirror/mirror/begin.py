@@ -80,6 +80,7 @@ def _open(
         if str(build) not in current.uploads:
             fs.remove_tree(staging)
         return _reply(None, [], 0, total, "published")
+    current.check_known(build)
     signature.check_announced(store.config, build, files)
     current.expire_uploads(except_for=token_for(build))
     need = _reserve(current.index, files, reserved_directory(staging))
@@ -90,10 +91,10 @@ def _open(
             id=build,
             token=token_for(build),
             began=store.now,
-            need=tuple(need),
             need_bytes=need_bytes,
-            files=files,
-        )
+            list_sha256=None,
+        ),
+        files,
     )
     return _reply(token_for(build), need, need_bytes, total - need_bytes, "open")
 
@@ -186,4 +187,5 @@ def _check_room(store: Store, current: Transaction, build: BuildId, need_bytes: 
 
 
 def _received(store: Store, token: str) -> int:
-    return sum(status.st_blocks * 512 for _, status in fs.walk(store.config.incoming / token))
+    received = fs.walk_received(store.config.incoming / token)
+    return sum(status.st_blocks * 512 for _, status in received)

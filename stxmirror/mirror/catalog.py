@@ -39,6 +39,9 @@ def listing(store: Store) -> dict[str, object]:
                 }
                 for build_id, build in listed(current).items()
             ],
+            "damaged": [
+                {"id": build_id, "why": why} for build_id, why in sorted(current.damaged.items())
+            ],
             "aliases": aliases.current(store, directories(current)),
             "rules": [rule.to_json() for rule in policy.rules],
             "release_period_days": policy.release_period_days,
@@ -103,6 +106,7 @@ def unhold(store: Store, build: BuildId) -> dict[str, object]:
 def _mark(store: Store, build: BuildId, reason: str | None) -> dict[str, object]:
     with transaction(store) as current:
         state = _published_state(current, build)
+        current.check_known(build)
         current.save(replace(state, hold=reason))
         return {"id": str(build), "hold": reason, "keep_until": state.keep_until}
 
@@ -157,5 +161,5 @@ def expire(store: Store) -> dict[str, object]:
 def make_pages(store: Store) -> dict[str, object]:
     """Make the pages anew: ages and dates on them change with time."""
     with transaction(store, pages=False) as current:
-        write_pages(store, current.states)
+        write_pages(store, current.states, current.damaged)
         return {"builds": len(current.published)}

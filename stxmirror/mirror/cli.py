@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,9 +16,19 @@ from typing import NoReturn
 import stxmirror
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import begin, catalog, dispatch, index, privileges, promote, prune, verify
+from stxmirror.mirror import (
+    begin,
+    catalog,
+    dispatch,
+    index,
+    privileges,
+    promote,
+    prune,
+    repair_state,
+    verify,
+)
 from stxmirror.mirror.config import DEFAULT_PATH, Config, load
-from stxmirror.mirror.errors import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, Busy, explain
+from stxmirror.mirror.errors import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, NO_MEMORY, Busy, explain
 from stxmirror.mirror.manifest import MANIFEST_BYTES_MAX
 from stxmirror.mirror.store import Store
 
@@ -42,6 +53,7 @@ _TREE = {
     "withdraw": lambda store, args, data: catalog.withdraw(store, args.id, args.reason),
     "pages": lambda store, args, data: catalog.make_pages(store),
     "verify": lambda store, args, data: verify.verify(store, args.id),
+    "repair-state": lambda store, args, data: repair_state.repair_state(store, args.id),
 }
 _WITH_INPUT = frozenset({"begin", "known", "prune"})
 
@@ -90,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     verb("expire", "close uploads that nobody promoted in time")
     parser_of = verb("verify", "read published bytes again and compare them with SHA256SUMS")
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
+    parser_of = verb("repair-state", "make damaged state files anew, as far as that can be known")
+    parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
     parser_of = verb("dispatch", "the forced command of a key: do what the connection asks for")
     parser_of.add_argument("role", choices=sorted(dispatch.VERBS))
     parser_of.add_argument("--key", default="", help="which key it is, among several of one role")
@@ -107,23 +121,40 @@ def main(argv: Sequence[str] | None = None) -> int:
             reply = _run(config, args)
         except sqlite3.DatabaseError as error:
             return _index_trouble(config, error)
-    except Busy as error:
-        return _failed(str(error), EXIT_BUSY)
-    except StxMirrorError as error:
-        return _failed(str(error), getattr(error, "code", EXIT_REFUSED))
-    except OSError as error:
-        return _failed(explain(error), EXIT_FAULT)
-    json.dump(reply, sys.stdout, indent=1)
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    except Exception as error:
+        return _failed(*_problem(error))
+    try:
+        print(json.dumps(reply, indent=1), flush=True)
+    except BrokenPipeError:
+        # Whoever asked has seen enough; Python would try once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_FAULT if reply.get("problems") else 0
 
 
 def _index_trouble(config: Config, error: sqlite3.DatabaseError) -> int:
     if isinstance(error, sqlite3.OperationalError):
-        return _failed(f"the mirror's index cannot be used ({error}): make room there", EXIT_FAULT)
+        return _failed(
+            f"the mirror's index cannot be used ({error}): make room, or see to the disk there",
+            EXIT_FAULT,
+        )
     index.drop_damaged(config.state)
     return _failed("the mirror's index was damaged and is dropped: run it again", EXIT_BUSY)
+
+
+def _problem(error: Exception) -> tuple[str, int]:
+    """Return the sentence and the exit code for an error."""
+    if isinstance(error, Busy):
+        return str(error), EXIT_BUSY
+    if isinstance(error, StxMirrorError):
+        return str(error), getattr(error, "code", EXIT_REFUSED)
+    if isinstance(error, OSError):
+        return explain(error), EXIT_FAULT
+    if isinstance(error, MemoryError):
+        return NO_MEMORY, EXIT_FAULT
+    # An admin needs one line and whom to ask, not the way through the source.
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    return f"mirrorctl itself failed at {place} ({error!r}): report this as a defect", EXIT_FAULT
 
 
 def _failed(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ EXIT_REFUSED = 2
 # sysexits.h EX_TEMPFAIL: the same call may well succeed a little later.
 EXIT_BUSY = 75
 
+NO_MEMORY = "the mirror has not enough memory: end what takes it there and run the same again"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -30,6 +31,8 @@ def explain(error: OSError) -> str:
             "the mirror's disk is full: nothing was published by half; make room there "
             "(mirrorctl prune, or a larger volume) and run the same again"
         )
+    if error.errno == errno.ENOMEM:
+        return NO_MEMORY
     where = f" ({error.filename})" if error.filename else ""
     return (
         f"the mirror's disk failed: {error.strerror}{where}: see to it there and run the same again"

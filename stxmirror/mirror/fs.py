@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -19,6 +19,9 @@ _DISTURBED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPT
 # Far more than a sender that is about to find its directory gone, and still an end.
 _DISTURBANCES = 10_000
 
+# No answer about a file, but that of a disk or a machine that cannot give one.
+UNREADABLE = frozenset({errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
 
 def fsync_path(path: Path) -> None:
     """Make a file's bytes, or a directory's entries, survive a power cut."""
@@ -29,9 +32,39 @@ def fsync_path(path: Path) -> None:
         os.close(fd)
 
 
+def look(path: Path) -> os.stat_result | None:
+    """Return what lies at ``path``, a link as itself; ``None`` if nothing does.
+
+    A path's own ``exists`` and its like also answer "no" where the disk could not be read. Here
+    that is an ``OSError``, because a wrong "no" would be acted upon.
+    """
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def is_directory(path: Path) -> bool:
+    """Say whether a directory, and no link to one, lies at ``path``."""
+    found = look(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def link_target(path: Path) -> str | None:
+    """Return where the symbolic link ``path`` points; ``None`` if there is no link."""
+    try:
+        return str(path.readlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # it is something else than a link
+            return None
+        raise
+
+
 def make_directories(path: Path, root: Path) -> None:
     """Make ``path`` and what lacks between it and ``root``, each durable, mode 0755."""
-    if path == root or path.is_dir():
+    if path == root or is_directory(path):
         return
     make_directories(path.parent, root)
     with contextlib.suppress(FileExistsError):
@@ -65,7 +98,7 @@ def set_link(path: Path, target: str, scratch: Path) -> bool:
 
     Unlinking and making it again would lose readers in between.
     """
-    if path.is_symlink() and str(path.readlink()) == target:
+    if link_target(path) == target:
         return False
     temporary = scratch / f"{os.getpid()}.link"
     temporary.unlink(missing_ok=True)
@@ -98,28 +131,42 @@ def open_beneath(root: int, path: str) -> int:
     return fd
 
 
-def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+def walk(root: Path, *, skip: Collection[int] = ()) -> Iterator[tuple[str, os.stat_result]]:
     """Yield ``(path relative to root, lstat)`` of everything below ``root``; links stay links.
 
-    What vanishes or cannot be read meanwhile is left out.
+    What vanishes meanwhile is left out. What cannot be read is an ``OSError``, unless its ``errno``
+    is one of ``skip``: then it is left out, too.
     """
+    left_out = {errno.ENOENT, errno.ENOTDIR, *skip}
     pending = [""]
     while pending:
         prefix = pending.pop()
         try:
             with os.scandir(root / prefix) as entries:
                 names = sorted(entry.name for entry in entries)
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno in left_out:
+                continue
+            raise
         for name in names:
             path = f"{prefix}{name}"
             try:
                 status = os.lstat(root / path)
-            except OSError:
-                continue
+            except OSError as error:
+                if error.errno in left_out:
+                    continue
+                raise
             yield path, status
             if stat.S_ISDIR(status.st_mode):
                 pending.append(f"{path}/")
+
+
+def walk_received(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Walk what somebody sent, as :func:`walk` does; what the sender closed off is left out.
+
+    Whatever needs one of those files fails at that file, and can name it.
+    """
+    return walk(root, skip=(errno.EACCES,))
 
 
 def remove_tree(path: Path) -> None:

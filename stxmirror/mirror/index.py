@@ -102,5 +102,5 @@ class Index:
 
 def drop_damaged(state: Path) -> None:
     """Delete an index that SQLite cannot read; the next run reads it back from the tree."""
-    for path in state.glob("index.sqlite3*"):
-        path.unlink()
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        (state / f"index.sqlite3{suffix}").unlink(missing_ok=True)

@@ -66,7 +66,10 @@ def through_sudo(config: Config, program: str) -> Call:
         if done.returncode == 0:
             sys.stderr.write(stderr)
             return dict(fields.mapping(json.loads(done.stdout), f"the reply of {arguments[0]}"))
-        message = stderr.strip().removeprefix("mirrorctl: ")
+        # Warnings come before it.
+        warnings, _, message = stderr.strip().rpartition("\n")
+        sys.stderr.write(warnings + "\n" if warnings else "")
+        message = message.removeprefix("mirrorctl: ")
         if done.returncode == EXIT_BUSY:
             raise Busy(message)
         code = EXIT_REFUSED if done.returncode == EXIT_REFUSED else 1

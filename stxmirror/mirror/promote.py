@@ -45,14 +45,15 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
             refuse_withdrawn(store, current, build)
             if str(build) in current.published:
                 return _at_rest(store, current, build)
+            current.check_known(build)
             upload = current.uploads.get(str(build))
             if upload is None:
                 raise StxMirrorError(
                     f"no upload is open for {build} (it may have expired): begin again"
                 )
             check_rule(store, build)
-            signature.check_announced(store.config, build, upload.files)
-        files = upload.files
+        files = store.upload_files(upload)
+        signature.check_announced(store.config, build, files)
         tree = staging / "tree"
         fs.remove_tree(tree)
         try:
@@ -86,6 +87,8 @@ def _assemble(
     except PermissionError as error:
         raise StxMirrorError(f"the upload's directory {_CLOSED}") from error
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"the upload's directory cannot be read ({error.strerror}): begin again, send, promote"
         ) from error
@@ -109,7 +112,7 @@ def _assemble(
 
 
 def _refuse_foreign(incoming: Path) -> None:
-    for path, status in fs.walk(incoming):
+    for path, status in fs.walk_received(incoming):
         if stat.S_ISLNK(status.st_mode):
             what = "a symbolic link"
         elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
@@ -131,6 +134,8 @@ def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
     except PermissionError as error:
         raise StxMirrorError(f"{path} {_CLOSED}") from error
     except OSError as error:
+        if error.errno in fs.UNREADABLE:
+            raise
         raise StxMirrorError(
             f"{path} arrived as something else than a regular file ({error.strerror}): {_AGAIN}"
         ) from error

@@ -67,8 +67,7 @@ def prune(store: Store, data: bytes) -> dict[str, object]:
         freed = _freed_bytes(store, to_delete)
         current.move_away(to_delete)
         for build_id in to_delete:
-            store.forget(build_id)
-            del current.states[build_id]
+            current.forget(build_id)
     empty_trash(store)
     return {"deleted": to_delete, "refused": refused, "freed_bytes": freed}
 

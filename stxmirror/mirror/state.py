@@ -11,6 +11,7 @@ from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror.manifest import Entry
 from stxmirror.mirror.record import kept
+from stxmirror.names import MARKERS
 from stxmirror.records import BuildRecord
 from stxmirror.retention import ListedBuild, Promise
 from stxmirror.times import format_time, parse_time
@@ -40,6 +41,16 @@ class Tombstone:
         return {"reason": self.reason, "when": self.when, "record": self.record}
 
 
+# What the files of versions before the checksum hold.
+BUILD_KEYS = frozenset(
+    {
+        *("id", "result", "published", "keep_until", "rule", "bytes"),
+        *("hold", "notes", "tombstone"),
+    }
+)
+UPLOAD_KEYS = frozenset({"id", "token", "began", "need", "need_bytes", "files"})
+
+
 @dataclass(frozen=True)
 class BuildState:
     """What is known of one build: ``published`` and the promise ``keep_until`` are JSON times.
@@ -65,7 +76,7 @@ class BuildState:
         tombstone = entry.get("tombstone")
         return cls(
             id=BuildId.parse(fields.required(entry, "id", str, what)),
-            result=fields.required(entry, "result", str, what),
+            result=_result(entry, what),
             published=_time(entry, "published", what),
             keep_until=_time(entry, "keep_until", what) if _given(entry, "keep_until") else None,
             rule=fields.optional(entry, "rule", str, what),
@@ -102,27 +113,31 @@ class BuildState:
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload that was begun: what is to come (``need``) and what the build consists of."""
+    """An upload that was begun: of which build, when, and how many bytes are to come.
+
+    What the build consists of is a file of its own, because it may be long and only that build's
+    own verbs need it; ``list_sha256`` is the checksum of that file. It is ``None`` for an upload
+    that an earlier version opened, whose state file holds the list itself.
+    """
 
     id: BuildId
     token: str
     began: datetime
-    need: tuple[str, ...]
     need_bytes: int
-    files: dict[str, Entry]
+    list_sha256: str | None
 
     @classmethod
     def parse(cls, raw: object, what: str) -> Upload:
         """Read the state file ``what``, or raise."""
         entry = fields.mapping(raw, what)
-        listed = fields.required(entry, "files", dict, what)
+        if "files" not in entry:
+            fields.required(entry, "list_sha256", str, what)
         return cls(
             id=BuildId.parse(fields.required(entry, "id", str, what)),
             token=fields.required(entry, "token", str, what),
             began=parse_time(fields.required(entry, "began", str, what)),
-            need=tuple(fields.strings(entry, "need", what)),
             need_bytes=fields.required(entry, "need_bytes", int, what),
-            files={path: _entry(known, what) for path, known in listed.items()},
+            list_sha256=fields.optional(entry, "list_sha256", str, what),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -131,14 +146,30 @@ class Upload:
             "id": str(self.id),
             "token": self.token,
             "began": format_time(self.began),
-            "need": list(self.need),
             "need_bytes": self.need_bytes,
-            "files": {path: [entry.sha256, entry.size] for path, entry in self.files.items()},
+            "list_sha256": self.list_sha256,
         }
+
+
+def parse_list(raw: object, what: str) -> dict[str, Entry]:
+    """Read what the build of an upload consists of out of the file ``what``, or raise."""
+    return {path: _entry(known, what) for path, known in fields.mapping(raw, what).items()}
+
+
+def list_to_json(files: Mapping[str, Entry]) -> dict[str, object]:
+    """Return what :func:`parse_list` reads."""
+    return {path: [entry.sha256, entry.size] for path, entry in files.items()}
 
 
 def _given(entry: Mapping[str, object], key: str) -> bool:
     return entry.get(key) is not None
+
+
+def _result(entry: Mapping[str, object], what: str) -> str:
+    text = fields.required(entry, "result", str, what)
+    if text not in MARKERS:
+        raise StxMirrorError(f"{what} lacks a usable 'result': correct it")
+    return text
 
 
 def _time(entry: Mapping[str, object], key: str, what: str) -> str:

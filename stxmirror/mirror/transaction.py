@@ -7,13 +7,13 @@ and pages back to what the tree says, then does its own work.
 from __future__ import annotations
 
 import contextlib
-import stat
 import sys
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
-from stxmirror import names
+from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, fs
+from stxmirror.mirror import aliases, damage, fs
 from stxmirror.mirror.errors import Busy, explain
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.state import BuildState
@@ -29,32 +29,48 @@ class Transaction:
         """Bring the store back to what the tree says."""
         self.store = store
         self.index = index
-        self.published = store.published()
-        self.uploads = store.open_uploads()
-        self.states: dict[str, BuildState] = {}
+        # All of it is read before anything is changed: what cannot be read must stop the verb.
+        self.published, empty = store.scan()
+        self.uploads, self.damaged_uploads = store.open_uploads()
+        self.states, self.damaged = damage.states(store, self.published)
+        damage.warn(store, self.damaged, self.damaged_uploads.values())
         self.moved: dict[str, str | None] = {}
-        self._recover()
+        self._recover(empty)
 
-    def _recover(self) -> None:
+    def _recover(self, empty: Collection[Path]) -> None:
         store = self.store
-        self.states = store.states()
         for build_id, state in list(self.states.items()):
             if build_id in self.published and state.tombstone:
                 self.move_away([build_id])
             elif build_id not in self.published and not state.tombstone:
-                remove_empty_parents(store.path(build_id).parent, store.config.public)
                 if build_id not in self.uploads:
                     store.forget(build_id)
                 del self.states[build_id]
-        for build_id in sorted(self.published - self.states.keys()):
-            self.save(_adopted(store, build_id))
+        for path in empty:
+            remove_empty_parents(path, store.config.public)
         self.index.follow(self.published)
         self.update_aliases()
 
     def save(self, state: BuildState) -> None:
-        """Make what is known of a build durable."""
+        """Make what is known of a build durable; a damaged state file is kept elsewhere."""
+        if self.damaged.pop(str(state.id), None):
+            self.store.set_aside(str(state.id))
         self.store.save(state)
         self.states[str(state.id)] = state
+
+    def forget(self, build_id: str) -> None:
+        """Drop what is known of a build that is not in the tree."""
+        self.store.forget(build_id)
+        self.states.pop(build_id, None)
+        self.damaged.pop(build_id, None)
+
+    def check_known(self, build: BuildId) -> None:
+        """Raise if what the mirror knows of ``build`` is damaged."""
+        if str(build) in self.damaged:
+            raise StxMirrorError(
+                f"what the mirror knows of {build} is damaged: run `mirrorctl repair-state {build}`"
+                " on the mirror"
+            )
 
     def update_aliases(self, to_delete: frozenset[str] = frozenset()) -> None:
         """Point the aliases where they belong, as if the builds ``to_delete`` were gone."""
@@ -85,8 +101,8 @@ class Transaction:
     def expire_uploads(self, *, except_for: str | None = None) -> list[str]:
         """Close the uploads that were begun too long ago; ``except_for`` is the caller's own.
 
-        Staging that belongs to no upload, which a crash leaves behind, goes with them. What
-        somebody is at work on is left alone.
+        Staging that belongs to no upload, which a crash leaves behind, goes with them, and what is
+        damaged. What somebody is at work on is left alone.
         """
         expired = []
         for build_id, upload in sorted(self.uploads.items()):
@@ -100,6 +116,8 @@ class Transaction:
         for path in self.store.config.staging.iterdir():
             if path.name not in kept and path.name != except_for:
                 self._close(path.name)
+        for token in self.damaged_uploads.keys() - kept - {except_for}:
+            self._close(token)
         return expired
 
     def _close(self, token: str) -> bool:
@@ -133,7 +151,7 @@ def _try_pages(store: Store, current: Transaction) -> None:
     nobody had thought of, must not keep builds from being published or pruned.
     """
     try:
-        write_pages(store, current.states)
+        write_pages(store, current.states, current.damaged)
     except Exception as error:  # for every reason alike
         why = explain(error) if isinstance(error, OSError) else repr(error)
         print(f"mirrorctl: warning: the pages are out of date: {why}", file=sys.stderr)
@@ -163,12 +181,3 @@ def new_state(store: Store, build: BuildId, result: str, size: int) -> BuildStat
         rule=rule.stream if rule else None,
         bytes=size,
     )
-
-
-def _adopted(store: Store, build_id: str) -> BuildState:
-    """Return the state of a build in the tree whose own was lost."""
-    build = BuildId.parse(build_id)
-    path = store.path(build_id)
-    result = "success" if (path / names.MARKERS["success"]).is_file() else "fail"
-    size = sum(status.st_size for _, status in fs.walk(path) if stat.S_ISREG(status.st_mode))
-    return new_state(store, build, result, size)

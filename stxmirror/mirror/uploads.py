@@ -89,7 +89,7 @@ def _clean(path: Path, sizes: Mapping[str, int], group: int | None) -> None:
 
     That account is in ``group``; ``None`` if it is this one.
     """
-    found = list(fs.walk(path))
+    found = list(fs.walk_received(path))
     is_closed = path.is_dir() and not _is_readable(path.stat(), group)
     if is_closed or any(_is_foreign(status, group) for _, status in found):
         fs.remove_tree(path)
@@ -153,7 +153,7 @@ def _quota_path(config: Config, token: str) -> Path:
 def is_beyond(config: Config, token: str, quota: Quota) -> bool:
     """Say whether an upload holds more than it may."""
     total = entries = 0
-    for _, status in fs.walk(config.incoming / token):
+    for _, status in fs.walk_received(config.incoming / token):
         entries += 1
         size = status.st_size if stat.S_ISREG(status.st_mode) else 0
         total += max(size, status.st_blocks * 512)

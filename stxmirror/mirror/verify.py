@@ -10,7 +10,7 @@ from pathlib import Path
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import fs, manifest
+from stxmirror.mirror import damage, fs, manifest
 from stxmirror.mirror.store import Store
 
 _CHUNK = 1024 * 1024
@@ -28,7 +28,9 @@ def verify(store: Store, build: BuildId | None) -> dict[str, object]:
             raise StxMirrorError(f"{build} is not on this mirror: `mirrorctl list` shows what is")
         published = {str(build)}
     read: dict[tuple[int, int], str] = {}
-    problems = []
+    problems = damage.problems(store, published)
+    if build is not None:
+        problems = [problem for problem in problems if problem["id"] == str(build)]
     for build_id in sorted(published):
         directory = store.path(build_id)
         found = _problems(BuildId.parse(build_id), directory, read)

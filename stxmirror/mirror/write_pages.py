@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import stat
+from collections.abc import Collection, Mapping
 
 from stxmirror import names
 from stxmirror.layout import RESERVED_NAMES
@@ -16,8 +17,14 @@ from stxmirror.mirror.store import Store, remove_empty_parents
 _PAGES = "builds"
 
 
-def write_pages(store: Store, states: Mapping[str, BuildState]) -> None:
-    """Make every page anew, write those that changed, and remove those of builds that are gone."""
+def write_pages(
+    store: Store, states: Mapping[str, BuildState], unknown: Collection[str] = ()
+) -> None:
+    """Make every page anew, write those that changed, and remove those of builds that are gone.
+
+    ``unknown`` are ids of builds whose state is damaged. Those that are not in the tree any more
+    have no entry in ``states``; their pages stay what they are.
+    """
     public = store.config.public
     known = (_with_record(store, state) for _, state in sorted(states.items()))
     made = pages.render(
@@ -36,11 +43,14 @@ def write_pages(store: Store, states: Mapping[str, BuildState]) -> None:
                 continue
         fs.make_directories((public / path).parent, public)
         fs.write_file(public / path, data, store.scratch)
-    for path, _ in list(fs.walk(public / _PAGES)):
-        page = f"{_PAGES}/{path}"
-        if page not in made and not (public / page).is_dir():
-            (public / page).unlink()
-            remove_empty_parents((public / page).parent, public)
+    kept = [f"{build_id}/" for build_id in unknown]
+    # What lies in a directory comes before it, so that one that has become empty goes as well.
+    for path, status in reversed(list(fs.walk(public / _PAGES))):
+        page = public / _PAGES / path
+        if stat.S_ISDIR(status.st_mode):
+            remove_empty_parents(page, page.parent)
+        elif f"{_PAGES}/{path}" not in made and not path.startswith(tuple(kept)):
+            page.unlink()
     store.clear_stale()
 
 
@@ -48,7 +58,7 @@ def _fingerprints(store: Store) -> list[str]:
     """Return the fingerprints of the keys that this mirror offers to readers."""
     try:
         text = (store.config.public / names.SIGNING_KEY).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
+    except (FileNotFoundError, UnicodeDecodeError):
         return []
     return openpgp.fingerprints(text)
 

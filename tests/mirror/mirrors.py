@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +17,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
 import backdated
+
+from stxmirror.mirror import cli, state_file
 
 RULES = [
     {"directory": "master/sample", "keep": {"days": 14}, "audience": "develop"},
@@ -105,6 +110,16 @@ class Mirror:
         """List over the connection that prunes."""
         return backdated.mirrorctl(self.pruner, "list")
 
+    def edit_upload(self, **changes: Any) -> None:
+        """Change what the mirror knows of the one open upload, as if it had written that."""
+        (path,) = (self.store / "state/uploads").iterdir()
+        value = json.loads(path.read_text())
+        del value["sha256"]
+        # In place, so that it stays the mirror's account's.
+        target = path.with_stem(changes.get("token", path.stem))
+        path.write_bytes(state_file.encode({**value, **changes}))
+        path.rename(target)
+
     def alias(self, directory: str) -> str | None:
         """Where latest_build of a directory points, as a reader sees it."""
         link = self.public / directory / "latest_build"
@@ -128,6 +143,51 @@ class Mirror:
             if path.name not in ("scratch", "trash")
         ]
         return sorted(str(path.relative_to(self.store)) for path in found)
+
+
+class InProcess(Mirror):
+    """A mirror that is a local path, its verbs run in this process: a start of Python costs more
+    than most verbs do.
+    """
+
+    def run(self, *arguments: str, data: Any = None) -> tuple[int, str, str]:
+        """Run a verb; return its exit code and what it said on standard output and error."""
+        out, err, stdin = io.StringIO(), io.StringIO(), sys.stdin
+        sys.stdin = io.TextIOWrapper(io.BytesIO(_bytes(data)))
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = cli.main(["--config", str(self.config), *arguments])
+        finally:
+            sys.stdin = stdin
+        return code, out.getvalue(), err.getvalue()
+
+    def ctl(self, *arguments: str, data: Any = None) -> dict[str, Any]:
+        code, out, err = self.run(*arguments, data=data)
+        if code:
+            raise backdated.Refused(err.strip(), code)
+        return json.loads(out)
+
+    admin = ctl
+
+    def prune(self, *builds: str, allow_more: bool = False) -> dict[str, Any]:
+        return self.ctl("prune", data={"delete": builds, "allow_more": allow_more})
+
+    def listing(self) -> dict[str, Any]:
+        return self.ctl("list")
+
+    def begin(self, directory: Path, build_id: str) -> dict[str, Any]:
+        return self.ctl("begin", build_id, data=backdated.manifest_of(directory, build_id))
+
+    def send(self, directory: Path, begun: dict[str, Any]) -> None:
+        for path in begun["need"]:
+            target = self.store / "incoming" / begun["upload"] / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory / path, target)
+
+    def publish(self, build_id: str, result: str = "success", **extra: bytes) -> dict[str, Any]:
+        directory = self.make(build_id, result, **extra)
+        self.send(directory, self.begin(directory, build_id))
+        return self.ctl("promote", build_id)
 
 
 def _bytes(data: Any) -> bytes:

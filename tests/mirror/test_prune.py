@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from mirrors import RULES, Mirror, refusal, rule, sha256sum
+
+from stxmirror.layout import BuildId
+from stxmirror.mirror import store
 
 OLD = "master/sample/20260101T020000Z"
 ONE = "master/sample/20260201T020000Z"
@@ -58,10 +60,8 @@ def test_a_build_that_is_being_published_stays(local: Mirror) -> None:
     local.publish(OLD)
     local.publish(ONE)
     directory = local.make(TWO)
-    begun = local.begin(directory, TWO)
-    state = local.store / "state/uploads" / f"{begun['upload']}.json"
-    upload = json.loads(state.read_text())
-    state.write_text(json.dumps({**upload, "id": OLD}))
+    local.begin(directory, TWO)
+    local.edit_upload(id=OLD, token=store.token_for(BuildId.parse(OLD)))
     assert local.prune(OLD)["refused"] == [{"id": OLD, "why": "it is being published"}]
 
 

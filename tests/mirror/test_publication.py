@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 import stat
 import subprocess
@@ -283,27 +282,6 @@ def test_a_file_that_vanished_from_the_tree_is_asked_for(local: Mirror) -> None:
     assert name in begun["need"]
 
 
-def test_a_lost_state_is_read_back_from_the_tree(local: Mirror) -> None:
-    local.publish(ONE)
-    local.publish(TWO, "fail")
-    before = local.listing()
-    shutil.rmtree(local.store / "state/builds")
-    after = local.listing()
-    for build in (*before["builds"], *after["builds"]):
-        del build["published"], build["bytes"]
-    assert after == before
-
-
-def test_a_damaged_state_is_not_guessed_at(local: Mirror) -> None:
-    """It may hold a promise or a person's mark."""
-    local.publish(ONE)
-    path = local.store / "state/builds" / f"{ONE}.json"
-    path.write_text("{")
-    message, code = refusal(local.publish, TWO)
-    assert f"{path} is damaged" in message
-    assert code == 2
-
-
 def test_a_damaged_record_stops_no_other_build(local: Mirror) -> None:
     local.publish(ONE)
     (local.public / ONE / "build.json").write_text("{}")
@@ -346,9 +324,7 @@ def test_an_upload_that_nobody_promotes_expires(mirror: Mirror) -> None:
     directory = mirror.make(ONE)
     begun = mirror.begin(directory, ONE)
     mirror.send(directory, begun)
-    path = mirror.store / "state/uploads" / f"{begun['upload']}.json"
-    upload = json.loads(path.read_text())
-    path.write_text(json.dumps({**upload, "began": "2026-01-01T00:00:00Z"}))
+    mirror.edit_upload(began="2026-01-01T00:00:00Z")
     assert mirror.admin("expire") == {"expired": [ONE], "open": []}
     assert mirror.leftovers() == []
     message, _ = refusal(mirror.ctl, "promote", ONE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -216,9 +215,7 @@ def test_what_a_sender_closes_off_is_said_and_swept(remote: Mirror, sshd: Sshd) 
     assert "closed to the mirror" in message
     assert "--chmod=D755,F644" in message
     assert code == 2
-    for path in (remote.store / "state/uploads").iterdir():
-        os.utime(path)
-        path.write_text(path.read_text().replace('"began": "20', '"began": "19'))
+    remote.edit_upload(began="2019-01-01T00:00:00Z")
     assert remote.admin("expire")["expired"] == [ONE]
     assert remote.leftovers() == []
 

@@ -23,7 +23,7 @@ def cut_off(mirror: Mirror, build_id: str) -> Callable[[], None]:
     begun = mirror.begin(directory, build_id)
     mirror.send(directory, begun)
     token = begun["upload"]
-    places = [f"state/uploads/{token}.json", f"staging/{token}", f"incoming/{token}"]
+    places = [f"state/uploads/{token}.upload", f"staging/{token}", f"incoming/{token}"]
     kept = mirror.root / "kept"
     for place in places:
         (kept / place).parent.mkdir(parents=True, exist_ok=True)
