@@ -95,6 +95,19 @@ class Mirror:
         later = f"; if it is stopped, `stx-mirror publish {build_id}` publishes it later"
         return self._persist(lambda: self._publish(build_id, tree), later)
 
+    def known(self, build_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return of each build its ``state``: ``published``, ``withdrawn`` or ``absent``.
+
+        With the ``result`` of a published one, and the ``reason`` of a withdrawn one.
+        """
+        request = json.dumps({"builds": list(build_ids)})
+        answer = self._persist(lambda: self._call("known", request=request)).get("builds")
+        if not isinstance(answer, dict) or not all(
+            isinstance(answer.get(build_id), dict) for build_id in build_ids
+        ):
+            raise MirrorError(f"the mirror {self.name} did not say which builds it has")
+        return answer
+
     def list(self) -> dict[str, Any]:
         """Return what the mirror has."""
         return self._persist(lambda: self._call("list"))

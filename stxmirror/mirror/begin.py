@@ -10,7 +10,7 @@ from pathlib import Path
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import fs, health, identity, manifest
+from stxmirror.mirror import fs, health, identity, manifest, signature
 from stxmirror.mirror.errors import Busy
 from stxmirror.mirror.identity import Identity, Reading, Step
 from stxmirror.mirror.index import Index
@@ -20,8 +20,8 @@ from stxmirror.mirror.store import Store, reserved_directory, token_for
 from stxmirror.mirror.transaction import Transaction, transaction
 from stxmirror.times import format_time
 
-# Clocks differ a little; a build-date further ahead would be the newest forever.
-CLOCK_SKEW = timedelta(minutes=5)
+# Clocks that are kept right differ by less; a build-date further ahead would beat the next build.
+CLOCK_SKEW = timedelta(seconds=5)
 # A file is read again if somebody links it while it is read: at most so often.
 _READINGS = 4
 
@@ -34,9 +34,11 @@ def begin(store: Store, build: BuildId, data: bytes) -> dict[str, object]:
     files = manifest.read_manifest(data, build)
     check_rule(store, build)
     if build.when > store.now + CLOCK_SKEW:
+        ahead = (build.when - store.now).total_seconds()
         raise StxMirrorError(
-            f"the build-date of {build} lies in the future (here it is {format_time(store.now)}): "
-            "set the clocks right and build again"
+            f"the build-date of {build} lies {ahead:.0f} s in the future (here it is "
+            f"{format_time(store.now)}): set the clocks right (chrony, `timedatectl`), and publish "
+            "again when that time has come, or build again"
         )
     store.prepare()
     token = token_for(build)
@@ -66,17 +68,24 @@ def check_rule(store: Store, build: BuildId) -> None:
         )
 
 
+def refuse_withdrawn(store: Store, current: Transaction, build: BuildId) -> None:
+    """Close what is open of a build that was withdrawn, and raise; it must not come back."""
+    known = current.states.get(str(build))
+    if known and known.tombstone:
+        current.index.follow_steps(store.forget_upload(token_for(build)))
+        raise StxMirrorError(
+            f"{build} was withdrawn from the mirror: {known.tombstone.reason}: build again"
+        )
+
+
 def _open(
     store: Store, current: Transaction, build: BuildId, files: dict[str, Entry]
 ) -> tuple[dict[str, object], list[Path]]:
     """Return the reply, or the reserved files that must be read before there is one."""
     staging = store.config.staging / token_for(build)
     total = sum(entry.size for entry in files.values())
+    refuse_withdrawn(store, current, build)
     known = current.states.get(str(build))
-    if known and known.tombstone:
-        raise StxMirrorError(
-            f"{build} was withdrawn from the mirror: {known.tombstone.reason}: build again"
-        )
     if str(build) in current.published:
         _check_same(store, build, files, known)
         holes = _holes(store, build, files, known)
@@ -88,6 +97,7 @@ def _open(
             current.index.follow_steps(identity.remove_tree(staging))
         return _reply(None, [], 0, total, "published"), []
     current.check_known(build)
+    signature.check_announced(store.config, build, files)
     current.expire_uploads(except_for=token_for(build))
     need, unread = _reserve(current.index, files, reserved_directory(staging))
     if unread:

@@ -33,16 +33,20 @@ from stxmirror.mirror.errors import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, NO_MEMO
 from stxmirror.mirror.manifest import MANIFEST_BYTES_MAX
 from stxmirror.mirror.store import Store
 
-# The verbs that also touch what was received, which the tree's owner may only read.
+# The verbs of the account that receives: what it received the tree's owner may only read.
 _RECEIVING = {
-    "begin": lambda config, call, args, data: privileges.begin(config, call, args.id, data),
+    "begin": lambda config, call, args, data: privileges.begin(
+        config, call, args.id, data, args.key
+    ),
     "promote": lambda config, call, args, data: privileges.promote(config, call, args.id),
     "expire": lambda config, call, args, data: privileges.expire(config, call),
+    "known": lambda config, call, args, data: privileges.known(call, data),
 }
 _TREE = {
     "begin": lambda store, args, data: begin.begin(store, args.id, data),
     "promote": lambda store, args, data: promote.promote(store, args.id),
     "expire": lambda store, args, data: catalog.expire(store),
+    "known": lambda store, args, data: catalog.known(store, data),
     "list": lambda store, args, data: catalog.listing(store),
     "prune": lambda store, args, data: prune.prune(store, data),
     "hold": lambda store, args, data: catalog.hold(store, args.id, args.reason),
@@ -54,7 +58,7 @@ _TREE = {
     "repair-state": lambda store, args, data: repair_state.repair_state(store, args.id),
 }
 _DAYS_MAX = 3650
-_WITH_INPUT = frozenset({"begin", "prune"})
+_WITH_INPUT = frozenset({"begin", "known", "prune"})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         parser_of.add_argument("id", type=_build_id, metavar="ID", help="the build")
         if name in ("hold", "withdraw"):
             parser_of.add_argument("--reason", required=True, help="what readers are told")
+    verb("known", 'say of {"builds": [IDs]} on standard input whether readers can see them')
     verb("list", "show every build with its promise, the aliases and the policy")
     verb("prune", 'delete, of {"delete": [IDs]} on standard input, what the rules let go')
     verb("pages", "make the mirror's pages anew")
@@ -120,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
     parser_of = verb("dispatch", "the forced command of a key: do what the connection asks for")
     parser_of.add_argument("role", choices=sorted(dispatch.VERBS))
+    parser_of.add_argument("--key", default="", help="which key it is, among several of one role")
     return parser
 
 
@@ -176,12 +182,15 @@ def _failed(message: str, code: int) -> int:
 
 
 def _run(config: Config, args: argparse.Namespace) -> dict[str, object]:
+    key = ""
     if args.verb == "dispatch":
+        key = args.key
         command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
         words = dispatch.allowed(args.role, command)
         if words[0] == "rsync":
             dispatch.run_rsync(config, words)
         args = _parser().parse_args(["--config", str(args.config), *words[1:]])
+    args.key = key
     data = sys.stdin.buffer.read(MANIFEST_BYTES_MAX + 1) if args.verb in _WITH_INPUT else b""
     tree_owner, receiver = privileges.owners(config)
     me = os.geteuid()

@@ -16,8 +16,8 @@ from typing import BinaryIO
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, fs, health, identity, log, manifest, repair
-from stxmirror.mirror.begin import check_rule
+from stxmirror.mirror import aliases, fs, health, identity, log, manifest, repair, signature
+from stxmirror.mirror.begin import check_rule, refuse_withdrawn
 from stxmirror.mirror.errors import Busy, shown
 from stxmirror.mirror.identity import Identity, Reading, Step
 from stxmirror.mirror.manifest import Entry
@@ -27,6 +27,10 @@ from stxmirror.mirror.transaction import Transaction, new_state, transaction
 
 _CHUNK = 1024 * 1024
 _FSYNCS_AT_ONCE = 16
+_CLOSED = (
+    "is closed to the mirror, with the mode or the group that it has at the sender's (rsync -a): "
+    "begin again, which clears it, send with --chmod=D755,F644, promote"
+)
 _AGAIN = "send it again (rsync --checksum) and promote again"
 
 
@@ -65,6 +69,7 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
     staging = store.config.staging / token
     with store.upload_lock(token):
         with transaction(store) as current:
+            refuse_withdrawn(store, current, build)
             upload = current.uploads.get(str(build))
             is_published = str(build) in current.published
             holes = health.load(store).holes(str(build)) if is_published and upload else set()
@@ -79,21 +84,25 @@ def promote(store: Store, build: BuildId) -> dict[str, object]:
             tree = _Tree(staging / "tree", files, reserved_directory(staging))
             if not is_published:
                 check_rule(store, build)
+                signature.check_announced(store.config, build, files)
                 _start(current, tree)
         if is_published:
             asked_for = {path: files[path] for path in sorted(holes & files.keys())}
             received = _receive_holes(store, token, asked_for)
             with transaction(store) as current:
+                refuse_withdrawn(store, current, build)
                 repair.fill(current, build, asked_for, received)
                 return _at_rest(store, current, build)
         try:
             _complete(store, token, tree)
             result = _check_content(build, tree.files, tree.path)
+            signature.check(store.config, build, tree.path, staging)
             _finish_tree(build, tree)
         except BaseException:
             _abandon(store, tree)
             raise
         with transaction(store) as current:
+            refuse_withdrawn(store, current, build)
             _make_visible(store, current, build, result, tree)
             return _at_rest(store, current, build)
 
@@ -190,6 +199,8 @@ def _incoming(store: Store, token: str) -> Iterator[int]:
     incoming = store.config.incoming / token
     try:
         root = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise StxMirrorError(f"the upload's directory {_CLOSED}") from error
     except OSError as error:
         if error.errno in fs.UNREADABLE:
             raise
@@ -231,9 +242,7 @@ def _receive(root: int, path: str, entry: Entry, target: Path) -> None:
     except FileNotFoundError as error:
         raise _NotArrived(f"{path} has not arrived: send what `begin` asked for") from error
     except PermissionError as error:
-        raise StxMirrorError(
-            f"{path} arrived closed to the mirror: send it again with --no-perms"
-        ) from error
+        raise StxMirrorError(f"{path} {_CLOSED}") from error
     except OSError as error:
         if error.errno in fs.UNREADABLE:
             raise
