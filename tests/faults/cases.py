@@ -72,6 +72,10 @@ def _held(mirror: InProcess) -> None:
     mirror.admin("hold", OLD, "--reason", "kept")
 
 
+def _asked(mirror: InProcess) -> Any:
+    return {"builds": [OLD, NEW]}
+
+
 def _damaged(mirror: InProcess) -> None:
     """One that can still be read in part, one that cannot, one that is lost, and a tombstone."""
     mirror.publish(NEW)
@@ -95,6 +99,7 @@ CASES = {
     "expire": Case(("expire",), _expired),
     "pages": Case(("pages",), _old_pages),
     "list": Case(("list",), _nothing),
+    "known": Case(("known",), _asked),
     "verify": Case(("verify",), _nothing, has_verdict=True),
     "repair-state": Case(("repair-state",), _damaged),
     "list-damaged": Case(("list",), _damaged),
