@@ -182,7 +182,9 @@ def _leftovers(store: Path) -> Iterator[str]:
     tokens = {path.stem for path in (store / "state/uploads").iterdir()}
     for place in ("staging", "staging/scratch", "staging/trash", "incoming"):
         for path in (store / place).iterdir():
-            if path.name not in (*tokens, "scratch", "trash"):
+            # Beside a directory in `incoming` lies its quota, `<token>.json`.
+            name = path.stem if place == "incoming" else path.name
+            if name not in (*tokens, "scratch", "trash"):
                 yield f"{place}/{path.name}"
     for token in tokens:
         if (store / "staging" / token / "tree").exists():
