@@ -94,7 +94,16 @@ options:
         description: Whether nothing may start it.
         type: bool
       restart:
-        description: Whether a started unit is restarted if one of the files was changed.
+        description:
+          - Whether a started unit is restarted if one of the files was changed, now or since it
+            was last started or reloaded.
+        type: bool
+        default: false
+      handled:
+        description:
+          - Whether a handler of this task has the unit read its files. If the unit was last
+            started or reloaded before one of them was written, it counts as changed, so that the
+            handler of a run that was ended too early follows in the next one.
         type: bool
         default: false
 attributes:
@@ -278,6 +287,16 @@ class Files:
         if os.path.exists(path):  # noqa: PTH110
             self.attributes(file, path)
 
+    def written(self) -> float:
+        """Return when the newest of the files was written, in seconds since 1970; 0 for none."""
+        paths = [
+            path
+            for file in self.module.params["files"]
+            if file["state"] in ("file", "existing")
+            for path in glob.glob(file["path"])  # noqa: PTH207 - from the root, not from here
+        ]
+        return max((os.stat(path).st_mtime for path in paths), default=0)  # noqa: PTH116
+
     def work(self) -> None:
         """Judge all new contents, then put all in place."""
         files = self.module.params["files"]
@@ -333,6 +352,7 @@ def main() -> None:
         "enabled": {"type": "bool"},
         "masked": {"type": "bool"},
         "restart": {"type": "bool", "default": False},
+        "handled": {"type": "bool", "default": False},
     }
     module = AnsibleModule(
         argument_spec={
@@ -344,10 +364,12 @@ def main() -> None:
     files = Files(module)
     units: dict[str, list[str]] = {}
     try:
+        written = files.written()
         files.work()
         if module.params["units"]:
             units = bring(
-                module.run_command, module.params["units"], files.changed, module.check_mode
+                *(module.run_command, module.params["units"], files.changed),
+                *(module.check_mode, written),
             )
     except OSError as error:
         module.fail_json(msg=f"{error.filename} was not written: {error.strerror}")

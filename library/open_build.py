@@ -15,6 +15,8 @@ description:
   - Checks what is asked for, takes the build-date, and writes the record, which says C(fail)
     until the build is closed.
   - Leaves nothing behind if it refuses.
+  - Asks the mirror first which of this host's builds readers can see, so that the new one is not
+    compared with one that was withdrawn. A mirror that does not answer stops nothing.
   - Runs on a build host, as the orchestrator, with the Python of the installed environment.
 options:
   stream:

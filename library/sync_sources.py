@@ -58,6 +58,12 @@ options:
     description: Of more commits than this in one repository the record lists the newest only.
     type: int
     required: true
+  ask_first:
+    description:
+      - Whether the repositories are asked before anything is fetched. M(open_build) has asked them
+        already, unless the build is forced.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: In check mode nothing is done.
@@ -94,6 +100,7 @@ from stxmirror import parts
 from stxmirror.builder import sources
 from stxmirror.builder.module import run
 from stxmirror.builder.session import Session, set_profile
+from stxmirror.errors import StxMirrorError
 from stxmirror.state.paths import Paths
 
 
@@ -101,10 +108,15 @@ def action(params: dict[str, Any]) -> dict[str, Any]:
     """Bring the sources."""
     session = Session.load(Paths(), params.pop("id"))
     profile, commits = params.pop("profile"), params.pop("commits")
-    with session.part(parts.OPEN.word):
+    ask_first = params.pop("ask_first")
+    try:
         set_profile(session, profile)
+    except StxMirrorError as error:
+        # The build is hardly open; no source is to blame.
+        session.fail(parts.OPEN.word, error)
+        raise
     with session.part(parts.SYNC.word):
-        new = sources.sync(session, options=params, commits=commits)
+        new = sources.sync(session, options=params, commits=commits, ask_first=ask_first)
     return {"changed": True, "new": new}
 
 
@@ -121,6 +133,7 @@ def main() -> None:
             "probe_timeout": {"type": "float", "required": True},
             "sync_timeout": {"type": "float", "required": True},
             "commits": {"type": "int", "required": True},
+            "ask_first": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

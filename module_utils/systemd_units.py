@@ -9,7 +9,7 @@ from typing import Any
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 
-_PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+_PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,StateChangeTimestamp"
 # As `systemctl is-enabled` has it.
 _ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}
 _RUNNING = {"active", "activating", "reloading"}
@@ -24,7 +24,7 @@ def ask(run: Run, names: list[str]) -> list[dict[str, str]]:
 
     Raises UnitError if systemd does not answer.
     """
-    command = ["systemctl", "show", f"--property={_PROPERTIES}", "--", *names]
+    command = ["systemctl", "show", "--timestamp=unix", f"--property={_PROPERTIES}", "--", *names]
     code, out, err = run(command)
     if code:
         raise UnitError(f"systemd did not answer: {err.strip()}. See `systemctl status`.")
@@ -55,12 +55,27 @@ def verbs(unit: Mapping[str, Any], state: Mapping[str, str], changed: bool) -> l
     return needed
 
 
+def has_missed(state: Mapping[str, str], written: float) -> bool:
+    """Return whether a running unit was last started or reloaded before its files were written.
+
+    As after a run that was killed between a file and the handler that was to follow.
+    """
+    since = state.get("StateChangeTimestamp", "").lstrip("@")
+    return state["ActiveState"] in _RUNNING and since.isdigit() and int(since) < int(written)
+
+
 def bring(
-    run: Run, units: list[dict[str, Any]], changed_paths: Iterable[str], check: bool
+    run: Run,
+    units: list[dict[str, Any]],
+    changed_paths: Iterable[str],
+    check: bool,
+    written: float = 0,
 ) -> dict[str, list[str]]:
     """Do what is needed, or in check mode nothing; return what was done with which unit.
 
-    Raises UnitError for a unit that does not exist, or does not do as it is told.
+    ``written`` is when one of the files was last written before this, in seconds since 1970. A unit
+    that has missed it is restarted, or told as changed so that a handler follows. Raises UnitError
+    for a unit that does not exist, or does not do as it is told.
     """
     changed_paths = list(changed_paths)
     states = ask(run, [unit["name"] for unit in units])
@@ -70,7 +85,8 @@ def bring(
         states = ask(run, [unit["name"] for unit in units])
     done = {}
     for unit, state in zip(units, states):
-        needed = verbs(unit, state, bool(changed_paths))
+        missed = has_missed(state, written)
+        needed = verbs(unit, state, bool(changed_paths) or missed)
         if state["LoadState"] == "not-found" and not check and set(needed) & {"enable", "start"}:
             raise UnitError(
                 f"There is no unit {unit['name']}: install the package that has it, or see "
@@ -78,6 +94,8 @@ def bring(
             )
         if needed:
             done[unit["name"]] = needed
+        elif missed and unit["handled"]:
+            done[unit["name"]] = ["reload"]
         for verb in [] if check else needed:
             systemctl(run, verb, unit["name"])
     return done

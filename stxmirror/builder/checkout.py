@@ -13,9 +13,9 @@ import signal
 import subprocess
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stxmirror.errors import StxMirrorError
@@ -162,11 +162,16 @@ def is_unchanged(source: Source, known: Sequence[Project]) -> bool:
         return all(pool.map(same, known))
 
 
-def bring(source: Source, cache: Path, root: Path, revision: str) -> Checkout:
+def bring(
+    source: Source, cache: Path, root: Path, revision: str, unchanged: Checkout | None = None
+) -> Checkout:
     """Bring the cache to the manifest, and make a checkout of it in the empty directory ``root``.
 
-    ``revision`` is from :func:`find_revision`.
+    ``revision`` is from :func:`find_revision`. ``unchanged`` is what the remotes were just seen to
+    have (:func:`is_unchanged`): a cache that has it, too, is not brought anywhere.
     """
+    if unchanged is not None and (made := _as_it_is(source, cache, root, unchanged)):
+        return made
     mended: list[str] = []
     step, stderr = "", ""
     for attempt in range(source.attempts):
@@ -185,16 +190,41 @@ def bring(source: Source, cache: Path, root: Path, revision: str) -> Checkout:
     )
 
 
+def _as_it_is(source: Source, cache: Path, root: Path, wanted: Checkout) -> Checkout | None:
+    """Make the checkout without asking the network; ``None`` where that is not what is wanted."""
+    mended = mend(cache, thorough=False, timeout=source.sync_timeout)
+    _, code, _ = _check_out(source, cache, root)
+    if code != 0:
+        return None
+    made = Checkout(_manifest_commit(root), _projects(source, root), mended)
+    found, asked = replace(made, mended=[]), replace(wanted, mended=[])
+    return made if found == asked else None
+
+
 def _sync(source: Source, cache: Path, revision: str) -> tuple[str, int | None, str]:
+    _forget_tags([cache / ".repo" / "manifests.git"])
     init = ["init", "--quiet", "--manifest-url=" + source.url]
     init += ["--manifest-branch=" + revision, "--manifest-name=" + source.file]
     code, _, stderr = run([*source.repo, *init], cache, source.sync_timeout)
     if code != 0:
         return "repo init", code, stderr
+    _forget_tags(sorted((cache / ".repo" / "projects").glob("**/*.git")))
     sync = ["sync", "--quiet", "--network-only", f"--jobs={source.jobs}", "--current-branch"]
     sync += ["--force-sync", "--no-tags", "--no-clone-bundle"]
     code, _, stderr = run([*source.repo, *sync], cache, source.sync_timeout)
     return "repo sync", code, stderr
+
+
+def _forget_tags(clients: Iterable[Path]) -> None:
+    """Have repo ask for tags anew: it never looks again for one that it has, and tags move."""
+    for client in clients:
+        packed = client / "packed-refs"
+        if any((client / "refs" / "tags").glob("**/*")) or (
+            packed.is_file() and b" refs/tags/" in packed.read_bytes()
+        ):
+            _, tags, _ = git(client, "for-each-ref", "--format=%(refname)", "refs/tags")
+            for tag in tags.split():
+                git(client, "update-ref", "-d", tag)
 
 
 def _check_out(source: Source, cache: Path, root: Path) -> tuple[str, int | None, str]:

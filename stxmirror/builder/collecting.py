@@ -13,6 +13,7 @@ from stxmirror.builder.collect import REPORT_MAX, Collector, Gathered, Wanted
 from stxmirror.builder.host_terms import host_terms
 from stxmirror.builder.secret_terms import Terms
 from stxmirror.builder.session import PartFailed, Session, close_success
+from stxmirror.errors import StxMirrorError
 from stxmirror.layout import ARTIFACT_TYPES
 from stxmirror.profiles import Profile
 from stxmirror.records import BuildRecord
@@ -48,12 +49,13 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
     """
     # Everybody may read what is published, and its owner alone write it.
     os.umask(0o022)
-    profile, record = session.profile(), session.record()
+    record = session.record()
     if record["finished"] is None:
         raise PartFailed(
             f"{session.id} has not ended: wait for it (`stx-mirror follow {session.ref}`)"
         )
     good = record["result"] == "success"
+    profile = _profile(session, good=good)
     secret = [*host_terms(), *words.secret]
     terms, log_terms = Terms(secret), Terms([*secret, *words.private])
     collector = Collector(
@@ -66,12 +68,13 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
     )
     # Both read and hash what the build made, and neither waits for the other's disk.
     with ThreadPoolExecutor(max_workers=1) as beside:
-        kept = beside.submit(keeping.keep, session, good=good)
+        kept = beside.submit(keeping.keep, session, good=good) if profile else None
         try:
             _fill(session, profile, record, collector)
         except OSError as error:
             raise PartFailed(f"{session.tree} cannot be filled: {error}") from error
-        kept.result()
+        if kept is not None:
+            kept.result()
     found = collector.found
     for line in found.left_out[:REPORT_MAX]:
         session.reporter.note(f"not collected: {line}")
@@ -91,14 +94,26 @@ def collect(session: Session, words: Words, sign: Sequence[str]) -> Gathered:
     return found
 
 
-def _fill(session: Session, profile: Profile, record: BuildRecord, collector: Collector) -> None:
+def _profile(session: Session, *, good: bool) -> Profile | None:
+    """Return the build's profile; a failure can be shown without one that was refused or lost."""
+    try:
+        return session.profile()
+    except StxMirrorError:
+        if good:
+            raise
+        return None
+
+
+def _fill(
+    session: Session, profile: Profile | None, record: BuildRecord, collector: Collector
+) -> None:
     """Gather artifacts, logs and metadata; the collector notes what must not be published."""
     good = record["result"] == "success"
     session.tree.mkdir(parents=True, exist_ok=True)
-    for wanted in _wanted(profile, record) if good else []:
+    for wanted in _wanted(profile, record) if profile and good else []:
         collector.collect(wanted)
     collector.collect_logs("**", str(session.logs))
-    for stage in profile.stages:
+    for stage in profile.stages if profile else []:
         for pattern in stage.log_files:
             collector.collect_logs(pattern, str(session.workspace))
     # The metadata names every package that lies there, also of an earlier try.

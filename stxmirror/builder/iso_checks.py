@@ -222,14 +222,12 @@ def _end(number: int, _frame: FrameType | None) -> None:
     sys.exit(f"ended by {signal.Signals(number).name} during the checks of the ISO")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the checks that the request, the only argument, asks for."""
+def main() -> int:
+    """Run the checks that the request on standard input, as JSON, asks for."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _end)
     try:
-        if len(arguments) != 1:
-            raise StxMirrorError("give one argument, the request as JSON")
-        request = Request.read(arguments[0])
+        request = Request.read(sys.stdin.read())
         content = check(request)
         draft = request.result.with_name(f".{request.result.name}.new")
         draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -241,4 +239,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -70,6 +70,10 @@ class Published:
     reused_bytes: int
 
 
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 class Mirror:
     """One mirror; ``tell`` is told what it is waited for."""
 
@@ -88,7 +92,21 @@ class Mirror:
 
     def publish(self, build_id: str, tree: Path) -> Published:
         """Bring a sealed tree to the mirror and make it visible."""
-        return self._persist(lambda: self._publish(build_id, tree))
+        later = f"; if it is stopped, `stx-mirror publish {build_id}` publishes it later"
+        return self._persist(lambda: self._publish(build_id, tree), later)
+
+    def known(self, build_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return of each build its ``state``: ``published``, ``withdrawn`` or ``absent``.
+
+        With the ``result`` of a published one, and the ``reason`` of a withdrawn one.
+        """
+        request = json.dumps({"builds": list(build_ids)})
+        answer = self._persist(lambda: self._call("known", request=request)).get("builds")
+        if not isinstance(answer, dict) or not all(
+            isinstance(answer.get(build_id), dict) for build_id in build_ids
+        ):
+            raise MirrorError(f"the mirror {self.name} did not say which builds it has")
+        return answer
 
     def list(self) -> dict[str, Any]:
         """Return what the mirror has."""
@@ -107,8 +125,11 @@ class Mirror:
         reply = self._call("promote", build_id)
         return Published(reply, len(begun["need"]), begun["need_bytes"], begun["have_bytes"])
 
-    def _persist(self, action: Callable[[], _T]) -> _T:
-        """Do ``action`` until it succeeds, fails for good, or was tried often enough."""
+    def _persist(self, action: Callable[[], _T], later: str = "") -> _T:
+        """Do ``action`` until it succeeds, fails for good, or was tried often enough.
+
+        ``later`` is told to whoever waits: how it can be done another time.
+        """
         way = self.way
         for attempt in range(1, way.attempts + 1):
             try:
@@ -123,7 +144,7 @@ class Mirror:
                 left = sum(pauses[attempt - 1 :])
                 self.tell(
                     f"{error}; attempt {attempt} of {way.attempts}, the next one in "
-                    f"{pauses[attempt - 1]:.0f} s, the last one in {left / 60:.0f} min"
+                    f"{pauses[attempt - 1]:.0f} s, the last one in {_span(left)}{later}"
                 )
                 time.sleep(pauses[attempt - 1])
         raise MirrorError("it was not tried: the number of attempts has to be at least 1")

@@ -11,11 +11,13 @@ from typing import Any
 
 from stxmirror import records
 from stxmirror.builder import keeping
+from stxmirror.builder.mirror_state import compare
 from stxmirror.builder.session import Session, free_bytes, now
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.state import status
 from stxmirror.state.builds import dated
+from stxmirror.state.events import Reporter
 from stxmirror.state.files import read_json
 from stxmirror.state.paths import Paths
 from stxmirror.times import format_build_date, parse_build_date
@@ -48,6 +50,7 @@ def open_build(paths: Paths, stream: Mapping[str, Any], asked: Asked) -> Session
     _check_mirror(asked)
     _check_room(paths, asked.min_free_bytes)
     parent = _parent(paths, asked, project) if asked.resume_id else None
+    compare(paths, asked.ref, str(stream["directory"]), Reporter.of(paths, project).note)
     previous = status.read(paths, asked.ref, project).last_success
     if previous and read_json(paths.record(previous)) is None:
         previous = None

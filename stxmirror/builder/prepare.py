@@ -1,8 +1,9 @@
 """Make a workspace ready: directories, what earlier builds kept, sources. Runs as the builder.
 
-``python -I -m stxmirror.builder.prepare REQUEST`` in the build's sandbox, where nothing of another
-stream can be seen. REQUEST is a JSON object; what was found goes to the file ``result`` as JSON,
-with ``error`` for people if it failed. ``sources`` says what the keys mean.
+``python -I -m stxmirror.builder.prepare`` in the build's sandbox, where nothing of another stream
+can be seen. It reads the request, a JSON object: a large manifest does not fit into an argument.
+What was found goes to the file ``result`` as JSON, with ``error`` for people if it failed.
+``sources`` says what the keys mean.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from typing import Any
 
 from stxmirror import context
 from stxmirror.builder import checkout
-from stxmirror.builder.checkout import Project, Source
+from stxmirror.builder.checkout import Checkout, Project, Source
 from stxmirror.errors import StxMirrorError
 
 # What the schema of build.json allows.
 SUBJECT_MAX = 1000
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Do what the request asks; return the exit code."""
-    request = json.loads(arguments[0])
+    request = json.load(sys.stdin)
     workspace = Path(request["workspace"])
     result = Path(request["result"])
     try:
@@ -46,25 +47,21 @@ def main(arguments: list[str]) -> int:
 
 def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the result file says."""
-    source = Source(**request["source"]) if request["source"] else None
-    found: dict[str, Any] = {}
-    revision = commit = ""
-    if source is not None:
-        revision, commit = checkout.find_revision(source)
-        known = request["known"]
-        if known:
-            projects = [Project(**project) for project in known["projects"]]
-            same = known["manifest_revision"] == commit
-            return {"unchanged": same and checkout.is_unchanged(source, projects)}
+    if request["source"] is None:
+        make_directories(request)
+        return {}
+    source = Source(**request["source"])
+    revision, commit = checkout.find_revision(source)
+    unchanged = unchanged_since(request["known"], source, commit) if request["known"] else None
+    if request["only_ask"]:
+        return {"unchanged": unchanged is not None}
     make_directories(request)
-    if source is None:
-        return found
     root = Path(request["root"])
     kept = Path(request["kept"]) if request["kept"] else None
     # One waits for the disk, the other mostly for the network.
     with ThreadPoolExecutor(max_workers=1) as beside:
         restored = beside.submit(restore, kept, Path(request["inputs"]))
-        made = checkout.bring(source, Path(request["cache"]), root, revision)
+        made = checkout.bring(source, Path(request["cache"]), root, revision, unchanged)
         restored.result()
     return {
         "manifest_revision": made.manifest_revision,
@@ -72,6 +69,17 @@ def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
         "changes": changes_since(root, request["old"], made.projects, request["commits"]),
         "mended": made.mended,
     }
+
+
+def unchanged_since(known: Mapping[str, Any], source: Source, commit: str) -> Checkout | None:
+    """Return what a good build had, if the remotes still have just that.
+
+    ``commit`` is the one that the manifest's branch has now.
+    """
+    projects = [Project(**project) for project in known["projects"]]
+    if known["manifest_revision"] != commit or not checkout.is_unchanged(source, projects):
+        return None
+    return Checkout(commit, projects)
 
 
 def make_directories(request: Mapping[str, Any]) -> None:
@@ -142,4 +150,4 @@ def commits_between(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from stxmirror import parts
 from stxmirror.builder.mirror import Mirror, Published
@@ -20,7 +20,11 @@ _WHY_MAX = 1000
 
 
 def publish(session: Session, mirror: Mirror) -> Published:
-    """Bring the build's tree to the mirror; whether that succeeded is kept with the record."""
+    """Bring the build's tree to the mirror; whether that succeeded is kept with the record.
+
+    The way to the mirror is kept, too: it is asked later what it still has of this host's builds.
+    """
+    write_json(session.paths.way, asdict(mirror.way))
     try:
         with session.reporter.part(parts.PUBLISH.word):
             done = mirror.publish(session.id, session.tree)

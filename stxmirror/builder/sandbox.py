@@ -27,7 +27,7 @@ class Task:
     """One command in a build's sandbox; times are seconds.
 
     ``sources`` is what it may do with the stream's git objects. ``max_bytes`` limits what
-    workspace, sources and temporary files may grow to; 0 is no limit.
+    workspace, sources and temporary files may grow to; 0 is no limit. ``input`` is what it reads.
     """
 
     command: Sequence[str]
@@ -39,6 +39,7 @@ class Task:
     sources: Literal["read", "write", "none"] = "read"
     min_free_bytes: int = 0
     max_bytes: int = 0
+    input: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class RealSandbox:
             "sources": task.sources,
             "min_free_bytes": task.min_free_bytes,
             "max_bytes": task.max_bytes,
+            "input": task.input,
         }
         answer = self._ask("run", request)
         try:
@@ -149,7 +151,7 @@ def run_program(
 ) -> dict[str, Any]:
     """Run a module of this package in the sandbox; return the result that it writes.
 
-    ``request`` becomes its argument, with the path of the result's file as ``result``. Its output
+    It reads ``request``, with the path of the result's file as ``result``. Its output
     goes to a file of the workspace, whose last lines are in the error if there is no result.
     """
     name = module.rpartition(".")[2]
@@ -159,7 +161,8 @@ def run_program(
     log = workspace / f"{name}.log"
     outcome = sandbox.run(
         Task(
-            command=[sys.executable, "-I", "-m", module, json.dumps(full)],
+            command=[sys.executable, "-I", "-m", module],
+            input=json.dumps(full),
             chdir=workspace,
             log=log,
             **task,

@@ -44,16 +44,20 @@ def nothing_new(session: Session) -> bool:
         return False
     source = _source(session.record(), {"attempts": 1})
     try:
-        return bool(_prepare(session, source, known=good)["unchanged"])
+        return bool(_prepare(session, source, known=good, only_ask=True)["unchanged"])
     except StxMirrorError:
         return False
 
 
-def sync(session: Session, *, options: Mapping[str, Any], commits: int) -> bool:
+def sync(
+    session: Session, *, options: Mapping[str, Any], commits: int, ask_first: bool = False
+) -> bool:
     """Bring the sources to the manifest; return whether there is anything new to build.
 
     ``options`` are fields of :class:`~stxmirror.builder.checkout.Source`; of more than ``commits``
-    commits in one repository the record lists the newest. A resumed build keeps its parent's.
+    commits in one repository the record lists the newest. ``ask_first`` is for a build that
+    :func:`nothing_new` was not asked about: what has not changed is not fetched. A resumed build
+    keeps its parent's.
     """
     record = session.record()
     if session.parent is not None:
@@ -64,7 +68,8 @@ def sync(session: Session, *, options: Mapping[str, Any], commits: int) -> bool:
     # What stages left there may be anybody's, and belongs to no later build.
     session.sandbox.reset_sources()
     old = {p["path"]: p["commit"] for p in good["projects"]} if good else None
-    found = _prepare(session, _source(record, options), old=old, commits=commits)
+    known = good if ask_first else None
+    found = _prepare(session, _source(record, options), old=old, known=known, commits=commits)
     return _keep(session, record, found)
 
 
@@ -101,6 +106,7 @@ def _prepare(session: Session, source: Source | None, **asked: Any) -> dict[str,
         "cache": str(session.paths.source_cache(session.project)),
         "source": asdict(source) if source else None,
         "known": None,
+        "only_ask": False,
         **asked,
     }
     found = sandbox.run_program(

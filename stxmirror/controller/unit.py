@@ -7,13 +7,14 @@ stopped`` when that is gone, however it ended. The unit is the lock, so nothing 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from stxmirror import streams
+from stxmirror import parts, streams
 from stxmirror.controller.inventory import load_streams
 from stxmirror.controller.progress import Progress
 from stxmirror.controller.project import project_directory
@@ -34,6 +35,8 @@ KEPT_RUNS = 20
 TICK_SECONDS = 60.0
 # How often what the modules report is looked at.
 LOOK_SECONDS = 0.25
+# How long the mirror is waited for where a publication was ended: systemd gives `stopped` ten.
+ASK_SECONDS = 6.0
 
 
 def now() -> datetime:
@@ -222,8 +225,30 @@ def stopped(paths: Paths, request: Request, result: str) -> int:
     attempt = failed_attempt(request, left.get("id"), why, left.get("part"), now())
     status.write_attempt(paths, request.ref, project, attempt)
     paths.running(project).unlink(missing_ok=True)
+    if attempt.failed_stage == parts.PUBLISH.word:
+        ask_mirror(paths, request.ref, str(left["directory"]))
+        attempt = status.read(paths, request.ref, project).last_attempt or attempt
     say(summary(paths, attempt, request.verb))
     return 0
+
+
+def ask_mirror(paths: Paths, ref: str, directory: str) -> None:
+    """Bring the status of a branch to what the mirror has: it may have a build that was cut off."""
+    # As this program itself was started.
+    python = [sys.executable, *(["-I"] if sys.flags.isolated else [])]
+    program = ["-m", "stxmirror.builder.mirror_state", str(paths.state), ref, directory]
+    try:
+        done = subprocess.run(
+            [*python, *program],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        say(["the mirror was not asked whether it has the build: it does not answer"])
+        return
+    say([line for line in (done.stdout + done.stderr).split("\n") if line])
 
 
 def main() -> None:

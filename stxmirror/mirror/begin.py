@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import stat
 from datetime import timedelta
 from pathlib import Path
 
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import fs, manifest
+from stxmirror.mirror import fs, health, identity, manifest, signature
+from stxmirror.mirror.errors import Busy
+from stxmirror.mirror.identity import Identity, Reading, Step
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.manifest import Entry
-from stxmirror.mirror.state import Upload
+from stxmirror.mirror.state import BuildState, Upload
 from stxmirror.mirror.store import Store, reserved_directory, token_for
 from stxmirror.mirror.transaction import Transaction, transaction
 from stxmirror.times import format_time
 
-# Clocks differ a little; a build-date further ahead would be the newest forever.
-CLOCK_SKEW = timedelta(minutes=5)
+# Clocks that are kept right differ by less; a build-date further ahead would beat the next build.
+CLOCK_SKEW = timedelta(seconds=5)
+# A file is read again if somebody links it while it is read: at most so often.
+_READINGS = 4
 
 
 def begin(store: Store, build: BuildId, data: bytes) -> dict[str, object]:
@@ -32,18 +34,29 @@ def begin(store: Store, build: BuildId, data: bytes) -> dict[str, object]:
     files = manifest.read_manifest(data, build)
     check_rule(store, build)
     if build.when > store.now + CLOCK_SKEW:
+        ahead = (build.when - store.now).total_seconds()
         raise StxMirrorError(
-            f"the build-date of {build} lies in the future (here it is {format_time(store.now)}): "
-            "set the clocks right and build again"
+            f"the build-date of {build} lies {ahead:.0f} s in the future (here it is "
+            f"{format_time(store.now)}): set the clocks right (chrony, `timedatectl`), and publish "
+            "again when that time has come, or build again"
         )
     store.prepare()
     token = token_for(build)
-    with store.upload_lock(token, create=True), transaction(store) as current:
-        try:
-            return _open(store, current, build, files)
-        except BaseException:
-            store.forget_upload(token)
-            raise
+    readings: list[Reading] = []
+    with store.upload_lock(token, create=True):
+        for _ in range(_READINGS):
+            with transaction(store) as current:
+                try:
+                    health.record(store, current.index, readings)
+                    reply, unread = _open(store, current, build, files)
+                except BaseException:
+                    current.index.follow_steps(store.forget_upload(token))
+                    raise
+            if not unread:
+                return reply
+            # Long, so without the store's lock; what is reserved stays meanwhile.
+            readings = [identity.read(path, path.name) for path in unread]
+    raise Busy("what the mirror holds of this build is being published elsewhere: begin again")
 
 
 def check_rule(store: Store, build: BuildId) -> None:
@@ -55,27 +68,55 @@ def check_rule(store: Store, build: BuildId) -> None:
         )
 
 
-def _open(
-    store: Store, current: Transaction, build: BuildId, files: dict[str, Entry]
-) -> dict[str, object]:
-    staging = store.config.staging / token_for(build)
-    total = sum(entry.size for entry in files.values())
+def refuse_withdrawn(store: Store, current: Transaction, build: BuildId) -> None:
+    """Close what is open of a build that was withdrawn, and raise; it must not come back."""
     known = current.states.get(str(build))
     if known and known.tombstone:
+        current.index.follow_steps(store.forget_upload(token_for(build)))
         raise StxMirrorError(
             f"{build} was withdrawn from the mirror: {known.tombstone.reason}: build again"
         )
+
+
+def _open(
+    store: Store, current: Transaction, build: BuildId, files: dict[str, Entry]
+) -> tuple[dict[str, object], list[Path]]:
+    """Return the reply, or the reserved files that must be read before there is one."""
+    staging = store.config.staging / token_for(build)
+    total = sum(entry.size for entry in files.values())
+    refuse_withdrawn(store, current, build)
+    known = current.states.get(str(build))
     if str(build) in current.published:
-        _check_same(store, build, files)
+        _check_same(store, build, files, known)
+        holes = _holes(store, build, files, known)
+        if holes:
+            return _open_for(store, current, build, holes), []
         # An open upload is one whose promotion was cut off after the build had become visible:
         # `promote` ends it.
         if str(build) not in current.uploads:
-            fs.remove_tree(staging)
-        return _reply(None, [], 0, total, "published")
+            current.index.follow_steps(identity.remove_tree(staging))
+        return _reply(None, [], 0, total, "published"), []
     current.check_known(build)
+    signature.check_announced(store.config, build, files)
     current.expire_uploads(except_for=token_for(build))
-    need = _reserve(current.index, files, reserved_directory(staging))
+    need, unread = _reserve(current.index, files, reserved_directory(staging))
+    if unread:
+        return {}, unread
+    return _open_for(store, current, build, files, need), []
+
+
+def _open_for(
+    store: Store,
+    current: Transaction,
+    build: BuildId,
+    files: dict[str, Entry],
+    need: list[str] | None = None,
+) -> dict[str, object]:
+    """Open the upload of ``files``, of which ``need`` (or all) are to come; return the reply."""
+    if need is None:
+        need = sorted(files)
     need_bytes = sum(files[path].size for path in need)
+    total = sum(entry.size for entry in files.values())
     _check_room(store, current, build, need_bytes)
     store.save_upload(
         Upload(
@@ -102,60 +143,96 @@ def _reply(
     }
 
 
-def _check_same(store: Store, build: BuildId, files: dict[str, Entry]) -> None:
+def _check_same(
+    store: Store, build: BuildId, files: dict[str, Entry], known: BuildState | None
+) -> None:
     """A published build is final; the same content again is no fault.
 
     SHA256SUMS stands for everything that it lists. Its signature is not compared: signing the same
     list again gives other bytes.
     """
-    sums = (store.path(str(build)) / names.SUMS).read_bytes()
-    if manifest.digest(sums) != files[names.SUMS].sha256:
+    published = known.seals.get(names.SUMS) if known else None
+    if published is None:
+        published = manifest.digest((store.path(str(build)) / names.SUMS).read_bytes())
+    if published != files[names.SUMS].sha256:
         raise StxMirrorError(
             f"{build} is already published with other content, and a published build never "
             "changes: build again, under a new build-date"
         )
 
 
-def _reserve(index: Index, files: dict[str, Entry], reserved: Path) -> list[str]:
-    """Link what the mirror holds into ``reserved``; return a path for each content that it lacks.
+def _holes(
+    store: Store, build: BuildId, files: dict[str, Entry], known: BuildState | None
+) -> dict[str, Entry]:
+    """Return what is damaged of a published build and can be sent again.
 
-    The link keeps the bytes although the build they came from may be pruned meanwhile.
+    A signature that was made anew is no mending for the one that was published.
+    """
+    seals = known.seals if known else {}
+    return {
+        path: files[path]
+        for path in sorted(health.load(store).holes(str(build)) & files.keys())
+        if path not in names.UNLISTED or seals.get(path) == files[path].sha256
+    }
+
+
+def _reserve(index: Index, files: dict[str, Entry], reserved: Path) -> tuple[list[str], list[Path]]:
+    """Link what the mirror holds into ``reserved``.
+
+    Returns a path for each content that it lacks, and the links to what must be read before it
+    is used. A link keeps the bytes although the build they came from may be pruned meanwhile.
     """
     reserved.mkdir(exist_ok=True)
     wanted = {entry.sha256: entry.size for entry in files.values()}
-    for link in reserved.iterdir():
-        if link.name not in wanted:
-            link.unlink()
-    missing = {
-        sha256
-        for sha256, size in wanted.items()
-        if not _is_reserved(index, sha256, size, reserved / sha256)
-    }
-    fs.fsync_path(reserved)
-    need = []
-    for path in sorted(files):
-        if files[path].sha256 in missing:
-            missing.discard(files[path].sha256)
-            need.append(path)
-    return need
-
-
-def _is_reserved(index: Index, sha256: str, size: int, link: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        status = os.lstat(link)
-        if stat.S_ISREG(status.st_mode) and status.st_size == size:
-            return True
-        link.unlink()
-    for found in index.find(sha256, size):
-        try:
-            os.link(found, link, follow_symlinks=False)
-        except OSError as error:
-            # A file system bounds the links of one file; such a content is sent once more.
-            if error.errno not in (errno.EMLINK, errno.ENOENT):
-                raise
+    steps: list[Step] = []
+    held: set[str] = set()
+    unread = []
+    for link in sorted(reserved.iterdir()):
+        found = Identity.of(link.lstat())
+        is_intact = (
+            index.verdict(found, link.name) if found.size == wanted.get(link.name) else False
+        )
+        if is_intact is False:
+            steps.append(identity.unlink(link))
             continue
-        return True
-    return False
+        held.add(link.name)
+        if is_intact is None:
+            unread.append(link)
+    # What is known of the links that were just taken away.
+    index.follow_steps(steps)
+    steps = []
+    place = str(reserved)
+    for sha256 in wanted.keys() - held:
+        for path, found in index.find(sha256, wanted[sha256]):
+            is_intact = index.verdict(found, sha256)
+            if is_intact is False:
+                continue  # damaged: another copy may not be
+            step = _linked(path, f"{place}/{sha256}", found)
+            if step:
+                steps.append(step)
+                held.add(sha256)
+                if is_intact is None:
+                    unread.append(reserved / sha256)
+            break
+    index.follow_steps(steps)
+    fs.fsync_path(reserved)
+    missing = wanted.keys() - held
+    need = []
+    for name in sorted(files):
+        if files[name].sha256 in missing:
+            missing.discard(files[name].sha256)
+            need.append(name)
+    return need, unread
+
+
+def _linked(source: str, target: str, found: Identity) -> Step | None:
+    try:
+        return identity.link(source, target, found)
+    except OSError as error:
+        # A file system bounds the links of one file; such a content is sent once more.
+        if error.errno not in (errno.EMLINK, errno.ENOENT):
+            raise
+        return None
 
 
 def _check_room(store: Store, current: Transaction, build: BuildId, need_bytes: int) -> None:

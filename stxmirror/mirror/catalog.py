@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import replace
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
 from stxmirror.mirror import aliases
+from stxmirror.mirror.errors import Busy
 from stxmirror.mirror.state import BuildState, Tombstone
-from stxmirror.mirror.store import Store
+from stxmirror.mirror.store import Store, token_for
 from stxmirror.mirror.transaction import Transaction, empty_trash, transaction
 from stxmirror.mirror.write_pages import write_pages
 from stxmirror.retention import ListedBuild
 from stxmirror.times import format_time
 
 _REASON_MAX = 500
+# Of how many builds one question may be.
+_KNOWN_MAX = 100
 
 
 def listing(store: Store) -> dict[str, object]:
@@ -42,6 +47,37 @@ def listing(store: Store) -> dict[str, object]:
             "release_period_days": policy.release_period_days,
             "max_delete_share": policy.max_delete_share,
         }
+
+
+def known(store: Store, data: bytes) -> dict[str, object]:
+    """Say of the builds in the request whether readers can see them.
+
+    ``state`` is ``published`` (with ``result``), ``withdrawn`` (with ``reason``) or ``absent``.
+    """
+    build_ids = _requested(data)
+    with transaction(store) as current:
+        return {"builds": {build_id: _standing(current, build_id) for build_id in build_ids}}
+
+
+def _requested(data: bytes) -> list[str]:
+    problem = f'the request on standard input must be {{"builds": [up to {_KNOWN_MAX} build ids]}}'
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise StxMirrorError(problem) from error
+    asked = raw.get("builds") if isinstance(raw, dict) else None
+    if not isinstance(asked, list) or len(asked) > _KNOWN_MAX:
+        raise StxMirrorError(problem)
+    return [str(BuildId.parse(item)) for item in asked]
+
+
+def _standing(current: Transaction, build_id: str) -> dict[str, str]:
+    state = current.states.get(build_id)
+    if state and state.tombstone:
+        return {"state": "withdrawn", "reason": state.tombstone.reason}
+    if state and build_id in current.published:
+        return {"state": "published", "result": state.result}
+    return {"state": "absent"}
 
 
 def listed(current: Transaction) -> dict[str, ListedBuild]:
@@ -82,10 +118,20 @@ def withdraw(store: Store, build: BuildId, reason: str) -> dict[str, object]:
         state = _published_state(current, build)
         tombstone = Tombstone(reason, format_time(store.now), store.record(str(build)))
         current.save(replace(state, tombstone=tombstone))
+        _close_upload(store, current, build)
         current.move_away([str(build)])
         targets = aliases.current(store, [build.directory])
     empty_trash(store)
     return {"id": str(build), "withdrawn": reason, "alias": targets.get(build.directory)}
+
+
+def _close_upload(store: Store, current: Transaction, build: BuildId) -> None:
+    """Close an upload of a build, which a promotion that was cut off has left open."""
+    token = token_for(build)
+    # Whoever holds the upload waits for the store's lock, and meets the tombstone.
+    with contextlib.suppress(Busy), store.upload_lock(token):
+        current.index.follow_steps(store.forget_upload(token))
+        current.uploads.pop(str(build), None)
 
 
 def _published_state(current: Transaction, build: BuildId) -> BuildState:

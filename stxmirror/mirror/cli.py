@@ -24,6 +24,7 @@ from stxmirror.mirror import (
     privileges,
     promote,
     prune,
+    repair,
     repair_state,
     verify,
 )
@@ -32,26 +33,32 @@ from stxmirror.mirror.errors import EXIT_BUSY, EXIT_FAULT, EXIT_REFUSED, NO_MEMO
 from stxmirror.mirror.manifest import MANIFEST_BYTES_MAX
 from stxmirror.mirror.store import Store
 
-# The verbs that also touch what was received, which the tree's owner may only read.
+# The verbs of the account that receives: what it received the tree's owner may only read.
 _RECEIVING = {
-    "begin": lambda config, call, args, data: privileges.begin(config, call, args.id, data),
+    "begin": lambda config, call, args, data: privileges.begin(
+        config, call, args.id, data, args.key
+    ),
     "promote": lambda config, call, args, data: privileges.promote(config, call, args.id),
     "expire": lambda config, call, args, data: privileges.expire(config, call),
+    "known": lambda config, call, args, data: privileges.known(call, data),
 }
 _TREE = {
     "begin": lambda store, args, data: begin.begin(store, args.id, data),
     "promote": lambda store, args, data: promote.promote(store, args.id),
     "expire": lambda store, args, data: catalog.expire(store),
+    "known": lambda store, args, data: catalog.known(store, data),
     "list": lambda store, args, data: catalog.listing(store),
     "prune": lambda store, args, data: prune.prune(store, data),
     "hold": lambda store, args, data: catalog.hold(store, args.id, args.reason),
     "unhold": lambda store, args, data: catalog.unhold(store, args.id),
     "withdraw": lambda store, args, data: catalog.withdraw(store, args.id, args.reason),
     "pages": lambda store, args, data: catalog.make_pages(store),
-    "verify": lambda store, args, data: verify.verify(store, args.id),
+    "verify": lambda store, args, data: verify.verify(store, args.id, args.sample),
+    "repair": lambda store, args, data: repair.repair(store, args.id),
     "repair-state": lambda store, args, data: repair_state.repair_state(store, args.id),
 }
-_WITH_INPUT = frozenset({"begin", "prune"})
+_DAYS_MAX = 3650
+_WITH_INPUT = frozenset({"begin", "known", "prune"})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,6 +73,12 @@ def _build_id(text: str) -> BuildId:
         return BuildId.parse(text)
     except StxMirrorError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"give whole days, 1 to {_DAYS_MAX}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,16 +104,28 @@ def _parser() -> argparse.ArgumentParser:
         parser_of.add_argument("id", type=_build_id, metavar="ID", help="the build")
         if name in ("hold", "withdraw"):
             parser_of.add_argument("--reason", required=True, help="what readers are told")
+    verb("known", 'say of {"builds": [IDs]} on standard input whether readers can see them')
     verb("list", "show every build with its promise, the aliases and the policy")
     verb("prune", 'delete, of {"delete": [IDs]} on standard input, what the rules let go')
     verb("pages", "make the mirror's pages anew")
     verb("expire", "close uploads that nobody promoted in time")
-    parser_of = verb("verify", "read published bytes again and compare them with SHA256SUMS")
+    parser_of = verb("verify", "compare the tree with what was published, and read its bytes again")
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
+    parser_of.add_argument(
+        "--sample",
+        type=_days,
+        metavar="DAYS",
+        help="read a slice only: run every day, it reads every byte within so many days",
+    )
+    parser_of = verb("repair", "mend a build from intact copies, and say what is left to do")
+    parser_of.add_argument(
+        "id", type=_build_id, metavar="ID", nargs="?", help="one build, else all that verify named"
+    )
     parser_of = verb("repair-state", "make damaged state files anew, as far as that can be known")
     parser_of.add_argument("id", type=_build_id, metavar="ID", nargs="?", help="one build")
     parser_of = verb("dispatch", "the forced command of a key: do what the connection asks for")
     parser_of.add_argument("role", choices=sorted(dispatch.VERBS))
+    parser_of.add_argument("--key", default="", help="which key it is, among several of one role")
     return parser
 
 
@@ -157,12 +182,15 @@ def _failed(message: str, code: int) -> int:
 
 
 def _run(config: Config, args: argparse.Namespace) -> dict[str, object]:
+    key = ""
     if args.verb == "dispatch":
+        key = args.key
         command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
         words = dispatch.allowed(args.role, command)
         if words[0] == "rsync":
             dispatch.run_rsync(config, words)
         args = _parser().parse_args(["--config", str(args.config), *words[1:]])
+    args.key = key
     data = sys.stdin.buffer.read(MANIFEST_BYTES_MAX + 1) if args.verb in _WITH_INPUT else b""
     tree_owner, receiver = privileges.owners(config)
     me = os.geteuid()

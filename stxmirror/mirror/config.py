@@ -12,6 +12,8 @@ from stxmirror.errors import StxMirrorError
 from stxmirror.retention import Policy
 
 DEFAULT_PATH = Path(names.MIRROR_SETTINGS)
+# Where the file does not say: each stream of a build host has one open at most, for two days.
+UPLOADS_PER_KEY = 20
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Config:
-    """What ``mirror.json`` says; paths are absolute."""
+    """What ``mirror.json`` says; paths are absolute.
+
+    ``unsigned_streams`` are those whose builds need no signature; a key may have
+    ``uploads_per_key`` uploads open at once.
+    """
 
     path: Path
     store: Path
@@ -32,6 +38,8 @@ class Config:
     policy: Policy
     upload_expiry_hours: float
     reserve_bytes: int
+    unsigned_streams: frozenset[str] = frozenset()
+    uploads_per_key: int = UPLOADS_PER_KEY
 
     @property
     def public(self) -> Path:
@@ -81,6 +89,9 @@ def _parsed(raw: Mapping[str, object], path: Path) -> Config:
     reserve = fields.required(raw, "reserve_bytes", int, what)
     if reserve < 0:
         raise StxMirrorError(f"'reserve_bytes' in {path} must not be negative: correct it")
+    per_key = fields.optional(raw, "uploads_per_key", int, what)
+    if per_key is not None and per_key <= 0:
+        raise StxMirrorError(f"'uploads_per_key' in {path} must be above 0: correct it")
     site = Site(
         title=fields.required(raw, "title", str, what),
         prefix=fields.required(raw, "prefix", str, what),
@@ -90,4 +101,28 @@ def _parsed(raw: Mapping[str, object], path: Path) -> Config:
     except StxMirrorError as error:
         message = str(error)
         raise StxMirrorError(message if what in message else f"{what}: {message}") from error
-    return Config(path, store, site, policy, expiry, reserve)
+    return Config(
+        path,
+        store,
+        site,
+        policy,
+        expiry,
+        reserve,
+        _unsigned_streams(raw, policy, what),
+        UPLOADS_PER_KEY if per_key is None else per_key,
+    )
+
+
+def _unsigned_streams(raw: Mapping[str, object], policy: Policy, what: str) -> frozenset[str]:
+    """Return the streams whose builds may be unsigned; one without a rule is misspelt."""
+    if raw.get("unsigned_streams") is None:
+        return frozenset()
+    named = fields.strings(raw, "unsigned_streams", what)
+    known = {rule.stream for rule in policy.rules}
+    for name in named:
+        if name not in known:
+            raise StxMirrorError(
+                f"'unsigned_streams' in {what} names {name}, and the streams are "
+                f"{', '.join(sorted(known)) or 'none'}: correct it"
+            )
+    return frozenset(named)

@@ -37,22 +37,6 @@ def states(
     return known, damaged
 
 
-def problems(store: Store, published: Collection[str]) -> list[dict[str, str]]:
-    """Return what is wrong with state files, as ``verify`` tells of it; needs no lock.
-
-    ``published`` was read before: a build's state is there before the build, and goes after it.
-    """
-    known, damaged = store.states()
-    for build_id in set(published) - known.keys() - damaged.keys():
-        # It may have been pruned since.
-        if fs.is_directory(store.path(build_id)):
-            damaged[build_id] = f"{store.state_path(build_id)} is gone"
-    return [
-        {"id": build_id, "path": str(store.state_path(build_id)), "why": why}
-        for build_id, why in sorted(damaged.items())
-    ]
-
-
 def from_tree(store: Store, build_id: str) -> BuildState:
     """Return what the tree says of a build, held, and promised to be kept forever."""
     build = BuildId.parse(build_id)

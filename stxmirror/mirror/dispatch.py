@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import resource
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from typing import NoReturn
 
 from stxmirror.errors import StxMirrorError
@@ -13,11 +19,16 @@ from stxmirror.mirror import uploads
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.errors import shown
 
-VERBS = {"publish": ("begin", "promote"), "prune": ("list", "prune")}
+VERBS = {"publish": ("begin", "promote", "known"), "prune": ("list", "prune")}
 _WITH_ID = frozenset({"begin", "promote"})
 # rsync's options and a token need no other character, so that no reader of the rebuilt
 # command line can take it apart in another way than this module did.
 _PLAIN = re.compile(r"[A-Za-z0-9.,=/_%:+-]+", re.ASCII)
+
+# How often it is looked at what an upload holds while it is sent.
+_LOOK_SECONDS = 0.2
+# rsync may want to write a few lines beside what it receives.
+_SMALLEST_LIMIT = 64 * 1024
 
 
 def allowed(role: str, command: str) -> list[str]:
@@ -62,16 +73,44 @@ def _checked_rsync(words: list[str]) -> list[str]:
 
 
 def run_rsync(config: Config, words: list[str]) -> NoReturn:
-    """Become rsync's server, jailed by rrsync to the upload's directory."""
+    """Run rsync's server, jailed by rrsync to the upload's directory; exit as it does.
+
+    While it runs, the upload is kept within what was promised: one that outgrows that is ended and
+    emptied.
+    """
     token = words[-1].rstrip("/")
     path = config.incoming / token
-    if not path.is_dir() or path.is_symlink():
+    quota = uploads.quota(config, token)
+    if quota is None or not path.is_dir() or path.is_symlink():
         raise StxMirrorError("no such upload is open: begin it (again), then send")
     program = shutil.which("rrsync")
     if program is None:
         raise StxMirrorError("this mirror has no rrsync: install rsync 3.2.4 or newer there")
     # Readable for the mirror whatever group rsync gives it; `incoming` keeps everybody else out.
     os.umask(0o022)
-    command = " ".join([*words[:-1], "."])
-    environment = {**os.environ, "SSH_ORIGINAL_COMMAND": command}
-    os.execve(program, [program, "-wo", "-no-del", str(path)], environment)  # noqa: S606
+    # No file can outgrow the largest that was promised, however fast it comes.
+    limit = max(quota.largest, _SMALLEST_LIMIT)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    child = subprocess.Popen(
+        [program, "-wo", "-no-del", str(path)],
+        env={**os.environ, "SSH_ORIGINAL_COMMAND": " ".join([*words[:-1], "."])},
+        start_new_session=True,
+    )
+    pause = _LOOK_SECONDS
+    code = None
+    while code is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = child.wait(pause)
+        began = time.monotonic()
+        if uploads.is_beyond(config, token, quota):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            uploads.empty_directory(config, token)
+            raise StxMirrorError(
+                "more was sent than was announced, and all of it is removed: send what `mirrorctl "
+                "begin` asked for, and nothing else"
+            )
+        # Many files take long to look at: no more than a tenth of the time goes into that.
+        pause = max(_LOOK_SECONDS, 10 * (time.monotonic() - began))
+    sys.exit(code if code >= 0 else 128 - code)

@@ -29,8 +29,12 @@ from stxmirror.names import (
 )
 
 # A large nightly has some 25,000 files; a manifest line is below 300 bytes.
+MANIFEST_FILES_MAX = 50_000
 MANIFEST_BYTES_MAX = 64 * 1024 * 1024
 FILE_BYTES_MAX = 2**50
+
+# The directory of createrepo_c, in the way of a phase of that name.
+_METADATA = "repodata"
 
 _PLAIN_FILES = frozenset({RECORD, SUMS, SIGNATURE, CONTEXT, *MARKERS.values()})
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -64,6 +68,11 @@ def read_manifest(data: bytes, build: BuildId) -> dict[str, Entry]:
             f"the manifest is for {shown(str(raw.get('id')))}, not for {build}: "
             "send the one of this build"
         )
+    if len(raw["files"]) > MANIFEST_FILES_MAX:
+        raise StxMirrorError(
+            f"the manifest has {len(raw['files'])} files, and a build may have "
+            f"{MANIFEST_FILES_MAX}: leave out what its readers do not need"
+        )
     files: dict[str, Entry] = {}
     for item in raw["files"]:
         path, entry = _read_item(item)
@@ -88,14 +97,17 @@ def _read_item(item: object) -> tuple[str, Entry]:
 
 def _check_tree(files: Collection[str]) -> None:
     """Refuse names that the specification's tree has no place for, and a tree without its parts."""
+    names: dict[str, str] = {}
     for path in files:
         _check_place(path)
+        _check_twin(path, names)
         parent = path.rpartition("/")[0]
         while parent:
             if parent in files:
                 raise StxMirrorError(
                     f"the manifest has {parent} both as a file and as a directory: rename one"
                 )
+            _check_twin(parent, names)
             parent = parent.rpartition("/")[0]
     for path in (RECORD, SUMS):
         if path not in files:
@@ -108,6 +120,16 @@ def _check_tree(files: Collection[str]) -> None:
         )
     if marks == [MARKERS["success"]] and CONTEXT not in files:
         raise StxMirrorError(f"a successful build has {CONTEXT}, and this manifest lacks it")
+
+
+def _check_twin(path: str, names: dict[str, str]) -> None:
+    """Refuse a name that differs from another in case only; ``names`` are those met so far."""
+    other = names.setdefault(path.casefold(), path)
+    if other != path:
+        raise StxMirrorError(
+            f"{other} and {path} differ in case only, and not every reader's file system keeps "
+            "them apart: rename one"
+        )
 
 
 def _check_place(path: str) -> None:
@@ -123,7 +145,12 @@ def _check_place(path: str) -> None:
                     f"{path} lies in no build phase: packages go to outputs/{kind}/<phase>/"
                 )
             check_word(phase, "build phase")
-        elif side == "outputs" and kind == "iso" and inner.endswith(".iso") and path != ISO:
+            if phase == _METADATA and not _is_metadata(inner):
+                raise StxMirrorError(
+                    f"{path} lies among the metadata of the package repository outputs/{kind}: no "
+                    f"build phase is called {_METADATA}, rename it"
+                )
+        elif side == "outputs" and kind == "iso" and _names_iso(inner) and path != ISO:
             raise StxMirrorError(
                 f"{path} is not the ISO's constant name: send {ISO}, the dated link is made here"
             )
@@ -132,6 +159,16 @@ def _check_place(path: str) -> None:
         f"{path} has no place in a build's tree: only {RECORD}, {SUMS}, {SIGNATURE}, {CONTEXT}, "
         "a result and files below " + ", ".join(artifact_directories()) + " are published"
     )
+
+
+def _is_metadata(inner: str) -> bool:
+    """Say whether createrepo_c may have written a file of ``repodata``."""
+    return inner.count("/") == 1 and not inner.endswith(".rpm")
+
+
+def _names_iso(inner: str) -> bool:
+    """Say whether a file or a directory in its path is called like an ISO."""
+    return any(part.lower().endswith(".iso") for part in inner.split("/"))
 
 
 def artifact_directories() -> list[str]:

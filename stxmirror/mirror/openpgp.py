@@ -1,4 +1,7 @@
-"""Fingerprints of OpenPGP keys (RFC 9580, 5.5.4), read without gpg: a mirror need not have it."""
+"""OpenPGP keys as people hand them on, read without gpg: a mirror has gpgv at most.
+
+Their fingerprints (RFC 9580, 5.5.4), and the keyring that gpgv takes.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,31 @@ def fingerprints(text: str) -> list[str]:
     Of each key the primary one's, which people compare. What cannot be read is left out: a page
     without a fingerprint says less, and nothing that is wrong.
     """
-    found = []
+    found = [
+        _fingerprint(body)
+        for block in _blocks(text)
+        for tag, body in _packets(block)
+        if tag == _PUBLIC_KEY
+    ]
+    return [" ".join(re.findall("....", digest)) for digest in found if digest]
+
+
+def keyring(text: str) -> bytes:
+    """Return the armoured public keys in ``text`` as gpgv reads them; all others are left out."""
+    return b"".join(_blocks(text))
+
+
+def _blocks(text: str) -> Iterator[bytes]:
+    """Yield what the armours in a text hold, those that can be read to their end."""
     for block in _BLOCK.findall(text):
         try:
-            found += [
-                _fingerprint(body) for tag, body in _packets(_bytes(block)) if tag == _PUBLIC_KEY
-            ]
+            data = _bytes(block)
+            for tag, body in _packets(data):
+                if tag == _PUBLIC_KEY:
+                    _fingerprint(body)
         except (IndexError, ValueError):
             continue
-    return [" ".join(re.findall("....", digest)) for digest in found if digest]
+        yield data
 
 
 def _bytes(block: str) -> bytes:

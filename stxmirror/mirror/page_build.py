@@ -220,8 +220,14 @@ def _iso(build: Build, root: str, prefix: str) -> Markup | None:
             "p",
             {"class": "more"},
             link(f"{base}{names.SUMS}", names.SUMS),
-            link(f"{base}{names.SIGNATURE}", "signature"),
-            link(f"{root}{names.SIGNING_KEY}", "signing key"),
+            *(
+                [
+                    link(f"{base}{names.SIGNATURE}", "signature"),
+                    link(f"{root}{names.SIGNING_KEY}", "signing key"),
+                ]
+                if build.is_signed
+                else ["not signed"]
+            ),
         ),
         element(
             "details",

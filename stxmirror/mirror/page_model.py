@@ -20,10 +20,14 @@ AUDIENCES = {
 
 @dataclass(frozen=True)
 class Known:
-    """What the mirror knows of a build: its own state, and the build.json that came with it."""
+    """What the mirror knows of a build: its own state, and the build.json that came with it.
+
+    ``is_signed`` says whether its list of files has a signature beside it.
+    """
 
     state: BuildState
     record: BuildRecord
+    is_signed: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Build:
     record: BuildRecord
     mirrored: BuildState
     is_latest: bool
+    is_signed: bool
 
     @property
     def path(self) -> str:
@@ -155,7 +160,7 @@ def read(
         build = known.state.id
         latest = aliases.get(build.directory, {}).get(names.LATEST)
         grouped.setdefault(build.directory, []).append(
-            Build(build, known.record, known.state, build.build_date == latest)
+            Build(build, known.record, known.state, build.build_date == latest, known.is_signed)
         )
     directories = [
         Directory(

@@ -158,13 +158,19 @@ def verify_commands(build: Build, prefix: str) -> str:
     iso = build.record["iso"]
     path = safe_relative_path(iso["path"] if iso else "")
     top = f"http://HOST/{prefix.strip('/')}".rstrip("/")
+    signature, verified = "", ""
+    if build.is_signed:
+        signature = f' -O "$BUILD/{names.SIGNATURE}"'
+        verified = (
+            f'curl -fL "$MIRROR/{names.SIGNING_KEY}" | gpg --import\n'
+            f"gpg --verify {names.SIGNATURE} {names.SUMS}\n"
+        )
     return (
         f"MIRROR={top}\n"
         f"BUILD=$MIRROR/{build.path}\n"
-        f'curl -fLO "$BUILD/{names.SUMS}" -O "$BUILD/{names.SIGNATURE}"\n'
+        f'curl -fLO "$BUILD/{names.SUMS}"{signature}\n'
         f'curl -fL --create-dirs -o {path} "$BUILD/{path}"\n'
-        f'curl -fL "$MIRROR/{names.SIGNING_KEY}" | gpg --import\n'
-        f"gpg --verify {names.SIGNATURE} {names.SUMS}\n"
+        f"{verified}"
         f"sha256sum -c --ignore-missing {names.SUMS}\n"
     )
 

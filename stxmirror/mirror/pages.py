@@ -122,7 +122,7 @@ def _build(build: Build, directories: Mapping[str, Directory]) -> dict[str, obje
         "page": url_path(build.page),
         "record": f"{base}{names.RECORD}" if exists else None,
         "checksums": f"{base}{names.SUMS}" if exists else None,
-        "signature": f"{base}{names.SIGNATURE}" if exists else None,
+        "signature": f"{base}{names.SIGNATURE}" if exists and build.is_signed else None,
         "iso": {"url": iso[0], "size": iso[1]["size"], "sha256": iso[1]["sha256"]} if iso else None,
         "repository": f"{base}outputs/RPMS/" if exists and build.has("outputs/RPMS") else None,
         "images": list(record["images"]),

@@ -16,7 +16,7 @@ from typing import Callable
 from stxmirror import fields
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import uploads
+from stxmirror.mirror import manifest, uploads
 from stxmirror.mirror.config import DEFAULT_PATH, Config
 from stxmirror.mirror.errors import EXIT_BUSY, EXIT_REFUSED, Busy
 from stxmirror.mirror.store import token_for
@@ -78,13 +78,19 @@ def through_sudo(config: Config, program: str) -> Call:
     return call
 
 
-def begin(config: Config, call: Call, build: BuildId, data: bytes) -> Reply:
-    """Clear what was abandoned, open the upload, and make the directory that it is sent to."""
-    expire(config, call)
+def begin(config: Config, call: Call, build: BuildId, data: bytes, key: str) -> Reply:
+    """Clear what was abandoned, open the upload, and make the directory that it is sent to.
+
+    ``key`` names the key that asks, which may have so many uploads open.
+    """
+    opened = fields.strings(expire(config, call), "open", "the reply of expire")
+    uploads.check_limit(config, token_for(build), opened, key)
     reply = call(["begin", str(build)], data)
     if reply["state"] == "open":
         token = fields.required(reply, "upload", str, "the reply of begin")
-        uploads.open_directory(config, token)
+        need = fields.strings(reply, "need", "the reply of begin")
+        files = manifest.read_manifest(data, build)
+        uploads.open_directory(config, token, {path: files[path].size for path in need}, key)
     return reply
 
 
@@ -103,3 +109,8 @@ def expire(config: Config, call: Call) -> Reply:
     reply = call(["expire"], b"")
     uploads.sweep(config, received, fields.strings(reply, "open", "the reply of expire"))
     return reply
+
+
+def known(call: Call, data: bytes) -> Reply:
+    """Say of builds whether readers can see them."""
+    return call(["known"], data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from stxmirror import fields
@@ -56,7 +56,8 @@ class BuildState:
     """What is known of one build: ``published`` and the promise ``keep_until`` are JSON times.
 
     ``keep_until`` is ``None`` for forever, ``rule`` the stream whose rule made the promise,
-    ``hold`` the reason of a person's mark.
+    ``hold`` the reason of a person's mark. ``seals`` has the SHA-256 of what SHA256SUMS cannot
+    list, as it was published.
     """
 
     id: BuildId
@@ -68,12 +69,14 @@ class BuildState:
     hold: str | None = None
     notes: tuple[str, ...] = ()
     tombstone: Tombstone | None = None
+    seals: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, raw: object, what: str) -> BuildState:
         """Read the state file ``what``, or raise."""
         entry = fields.mapping(raw, what)
         tombstone = entry.get("tombstone")
+        seals = fields.optional(entry, "seals", dict, what) or {}
         return cls(
             id=BuildId.parse(fields.required(entry, "id", str, what)),
             result=_result(entry, what),
@@ -84,6 +87,7 @@ class BuildState:
             hold=fields.optional(entry, "hold", str, what),
             notes=tuple(fields.strings(entry, "notes", what)) if _given(entry, "notes") else (),
             tombstone=None if tombstone is None else Tombstone.parse(tombstone, what),
+            seals={name: fields.required(seals, name, str, what) for name in seals},
         )
 
     def to_json(self) -> dict[str, object]:
@@ -98,6 +102,8 @@ class BuildState:
             "hold": self.hold,
             "notes": list(self.notes),
             "tombstone": self.tombstone.to_json() if self.tombstone else None,
+            # Of builds that were published before there were any, nothing is made up.
+            **({"seals": dict(self.seals)} if self.seals else {}),
         }
 
     @property

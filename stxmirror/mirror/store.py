@@ -26,7 +26,7 @@ from typing import TypeVar
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import RESERVED_NAMES, BuildId
-from stxmirror.mirror import fs, state_file
+from stxmirror.mirror import fs, identity, state_file
 from stxmirror.mirror.config import Config
 from stxmirror.mirror.errors import Busy
 from stxmirror.mirror.manifest import Entry
@@ -281,11 +281,14 @@ class Store:
         fs.write_file(path, state_file.encode(upload.to_json()), self.scratch)
         (self.uploads / f"{upload.token}.json").unlink(missing_ok=True)
 
-    def forget_upload(self, token: str) -> None:
-        """Close an upload: its reserved files and its unfinished tree go with it."""
+    def forget_upload(self, token: str) -> list[identity.Step]:
+        """Close an upload: its reserved files and its unfinished tree go with it.
+
+        Returns what the index must be told of published files that were reserved.
+        """
         for suffix in ("upload", "json"):
             (self.uploads / f"{token}.{suffix}").unlink(missing_ok=True)
-        fs.remove_tree(self.config.staging / token)
+        return identity.remove_tree(self.config.staging / token)
 
     def _upload_list(self, token: str) -> Path:
         return self.config.staging / token / "files.json"

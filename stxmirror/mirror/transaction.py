@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from stxmirror.errors import StxMirrorError
 from stxmirror.layout import BuildId
-from stxmirror.mirror import aliases, damage, fs
+from stxmirror.mirror import aliases, damage, fs, health, identity
 from stxmirror.mirror.errors import Busy, explain
 from stxmirror.mirror.index import Index
 from stxmirror.mirror.state import BuildState
@@ -96,6 +96,7 @@ class Transaction:
             fs.fsync_path(path.parent)
             self.published.discard(build_id)
             self.index.drop(build_id)
+            health.forget_builds(store, [build_id])
             remove_empty_parents(path.parent, store.config.public)
 
     def expire_uploads(self, *, except_for: str | None = None) -> list[str]:
@@ -123,7 +124,7 @@ class Transaction:
     def _close(self, token: str) -> bool:
         try:
             with self.store.upload_lock(token):
-                self.store.forget_upload(token)
+                self.index.follow_steps(self.store.forget_upload(token))
         except Busy:
             return False
         return True
@@ -163,13 +164,16 @@ def empty_trash(store: Store) -> None:
     In this order because a disk that is full has no room for a page before. Deleting needs no lock,
     and many files take long.
     """
+    steps: list[identity.Step] = []
     for path in sorted(store.trash.iterdir()):
-        fs.remove_tree(path)
-    with transaction(store):
-        pass
+        steps += identity.remove_tree(path)
+    with transaction(store) as current:
+        current.index.follow_steps(steps)
 
 
-def new_state(store: Store, build: BuildId, result: str, size: int) -> BuildState:
+def new_state(
+    store: Store, build: BuildId, result: str, size: int, seals: Mapping[str, str] | None = None
+) -> BuildState:
     """Return what is known of a build that is being published now, with the promise made to it."""
     policy = store.config.policy
     rule = policy.rule_for(build.directory)
@@ -180,4 +184,5 @@ def new_state(store: Store, build: BuildId, result: str, size: int) -> BuildStat
         keep_until=format_time(policy.keep_until(build)),
         rule=rule.stream if rule else None,
         bytes=size,
+        seals=seals or {},
     )

@@ -69,4 +69,5 @@ def _with_record(store: Store, state: BuildState) -> Known | None:
     A build without a readable one cannot be shown; ``mirrorctl verify`` names it.
     """
     record = state.tombstone.record if state.tombstone else store.record(str(state.id))
-    return Known(state, record) if record else None
+    is_signed = (store.path(str(state.id)) / names.SIGNATURE).is_file()
+    return Known(state, record, is_signed) if record else None

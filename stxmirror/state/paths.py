@@ -72,6 +72,11 @@ class Paths:
         """The status of every branch that was ever built, sorted."""
         return sorted((self.state / "status").glob("*.json"))
 
+    @property
+    def way(self) -> Path:
+        """How the mirror was reached when something was published last; never a secret."""
+        return self.state / "way.json"
+
     def status(self, project: str) -> Path:
         """The outcome of the last runs of one branch."""
         return self.state / "status" / f"{project}.json"

@@ -85,19 +85,26 @@ def write_attempt(paths: Paths, ref: str, project: str, attempt: Attempt) -> Non
     readers can see too. An old build that is published again does not take a newer one's place.
     """
     before = read(paths, ref, project)
-    good = None
-    if before.last_success:
-        good = {"id": before.last_success, "finished": before.last_success_finished}
+    good = before.last_success, before.last_success_finished
     if (
         attempt.result == "success"
         and attempt.published
         and attempt.id is not None
         and _is_newer(attempt.id, before.last_success)
     ):
-        good = {"id": attempt.id, "finished": attempt.finished}
+        good = attempt.id, attempt.finished
+    write(paths, project, Status(ref, attempt, *good))
+
+
+def write(paths: Paths, project: str, status: Status) -> None:
+    """Replace the status of a branch; only for whoever holds the stream's lock."""
+    good = None
+    if status.last_success:
+        good = {"id": status.last_success, "finished": status.last_success_finished}
+    attempt = asdict(status.last_attempt) if status.last_attempt else None
     write_json(
         paths.status(project),
-        {"schema": SCHEMA, "ref": ref, "last_attempt": asdict(attempt), "last_success": good},
+        {"schema": SCHEMA, "ref": status.ref, "last_attempt": attempt, "last_success": good},
         mode=0o644,
     )
 

@@ -51,6 +51,7 @@ CHECKS: dict[str, Check] = {
     "mounts": _check(settings.MountPlaces.parse, facts_host.mounts, host.mounts),
     "locks": _check(settings.LockPlaces.parse, facts_host.locks, host.locks),
     "uploads": _check(settings.Uploads.parse, facts_host.uploads, host.uploads),
+    "verify": _check(settings.Verify.parse, facts_host.verified, host.verify),
     "certificates": _check(
         settings.ExpiringFiles.parse, facts_keys.certificates, keys.certificates
     ),

@@ -235,6 +235,46 @@ class Prune:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Something on a mirror that is not as it was published.
+
+    ``id`` is the build, empty for what lies outside of them all; ``since`` the JSON time at which
+    damaged bytes were last read intact, if that is known.
+    """
+
+    id: str
+    path: str
+    why: str
+    since: str | None
+
+    @classmethod
+    def parse(cls, raw: object) -> Problem:
+        """Read one of mirrorctl's, or raise."""
+        entry = fields.mapping(raw, "a problem")
+        return cls(
+            id=fields.optional(entry, "id", str, "a problem") or "",
+            path=fields.required(entry, "path", str, "a problem"),
+            why=fields.required(entry, "why", str, "a problem"),
+            since=fields.optional(entry, "since", str, "a problem"),
+        )
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a mirror's last reading of its tree found, and how far it has come; JSON times.
+
+    ``days`` is within how many every byte is to be read, ``oldest`` when those were read that were
+    read longest ago; ``known_since`` since when it is to be done.
+    """
+
+    checked: str | None
+    known_since: float
+    days: float | None = None
+    oldest: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
 class Drift:
     """What the last comparison with the code found, and when (a JSON time)."""
 

@@ -217,6 +217,22 @@ def uploads(wanted: settings.Uploads) -> list[facts.Leftover]:
     return found
 
 
+def verified(wanted: settings.Verify) -> facts.Verified:
+    """Return what a mirror's last reading of its tree found."""
+    path = Path(wanted.file)
+    known_since = Path(wanted.known_since).stat().st_mtime
+    if not path.exists():
+        return facts.Verified(None, known_since)
+    raw = fields.mapping(json.loads(path.read_bytes()), str(path))
+    return facts.Verified(
+        checked=fields.optional(raw, "checked", str, str(path)),
+        known_since=known_since,
+        days=None if raw.get("days") is None else fields.number(raw, "days", str(path)),
+        oldest=fields.optional(raw, "oldest", str, str(path)),
+        problems=tuple(map(facts.Problem.parse, fields.items(raw, "problems", str(path)))),
+    )
+
+
 def reboot(wanted: settings.Days) -> facts.Reboot:
     """Return whether a restart is pending, by what the distribution says and by the kernels."""
     flag = Path("/run/reboot-required")

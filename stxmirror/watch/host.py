@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stxmirror.times import parse_time
 from stxmirror.watch import facts, settings
 from stxmirror.watch.model import CRITICAL, OK, UNKNOWN, WARNING, Verdict, above, age, below
 
 DAY = 86400
+_VERIFY_UNIT = "systemctl status stx-mirror-verify"
 # systemd ends a unit some seconds after its limit.
 OVERTIME_GRACE = 300
 
@@ -137,6 +139,38 @@ def uploads(found: Sequence[facts.Leftover], wanted: settings.Uploads, now: floa
         if now - entry.since >= oldest
     ]
     return left or [Verdict("uploads", "", OK, "none is older than it may be")]
+
+
+def verify(found: facts.Verified, wanted: settings.Verify, now: float) -> list[Verdict]:
+    """Judge what a mirror's tree has that was not published so, and how long ago it was read."""
+    damaged: dict[str, list[facts.Problem]] = {}
+    for problem in found.problems:
+        damaged.setdefault(problem.id, []).append(problem)
+    verdicts = [_damage(build, problems) for build, problems in sorted(damaged.items())]
+    if found.checked is None:
+        state, text = UNKNOWN, "it has not run yet"
+        if now - found.known_since >= wanted.days.warning * DAY:
+            state, text = CRITICAL, "it never went through"
+        return [*verdicts, Verdict("verify", "", state, f"{text}: {_VERIFY_UNIT}")]
+    seconds = now - parse_time(found.checked).timestamp()
+    state = above(seconds / DAY, wanted.days.warning, wanted.days.critical)
+    text = f"it last went through {age(seconds)} ago"
+    if state != OK:
+        text += f": {_VERIFY_UNIT}"
+    unread = 0.0 if found.oldest is None else now - parse_time(found.oldest).timestamp()
+    if found.days is not None and unread > (found.days + wanted.days.warning) * DAY:
+        state = max(state, WARNING)
+        text += f"; some bytes were last read {age(unread)} ago, not within {found.days:.0f} days"
+    return [*verdicts, Verdict("verify", "", state, text, value=seconds / DAY, unit="days")]
+
+
+def _damage(build: str, problems: Sequence[facts.Problem]) -> Verdict:
+    first = problems[0]
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    intact = (f"{item.path} was intact at {item.since}" for item in problems if item.since)
+    mend = f"sudo mirrorctl repair {build}" if build else "look at it, and remove it"
+    text = f"{first.path}: {first.why}{more}: {mend}"
+    return Verdict("verify", build or first.path, CRITICAL, text, tuple(intact))
 
 
 def reboot(found: facts.Reboot, limits: settings.Days, now: float) -> list[Verdict]:

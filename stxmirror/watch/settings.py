@@ -166,6 +166,24 @@ class Uploads:
 
 
 @dataclass(frozen=True)
+class Verify:
+    """Where a mirror leaves what it found, and how long ago it may have looked."""
+
+    file: str
+    known_since: str
+    days: Days
+
+    @classmethod
+    def parse(cls, raw: Raw, what: str) -> Verify:
+        """Read them, or raise."""
+        return cls(
+            fields.required(raw, "file", str, what),
+            fields.required(raw, "known_since", str, what),
+            Days.parse(raw, what),
+        )
+
+
+@dataclass(frozen=True)
 class ExpiringFiles:
     """Files of certificates or keys, and when their end is near."""
 

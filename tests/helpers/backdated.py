@@ -6,6 +6,7 @@ moment in the past. Used by the publication tests, and by the demo to have somet
 
     backdated.py --mirrorctl 'ssh incoming@mirror mirrorctl' \
         --rsync 'rsync -e ssh' --target 'incoming@mirror:{upload}/' \
+        --sign 'gpg --armor --detach-sign' \
         master/sample/20261101T020000Z master/sample/20261102T020000Z:fail
 
 For a mirror that is a local path: ``--mirrorctl 'mirrorctl --config FILE' --rsync rsync --target
@@ -93,6 +94,12 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
         if item["path"] not in UNLISTED
     ]
     (directory / "SHA256SUMS").write_text("".join(lines))
+
+
+def sign(directory: Path, command: Sequence[str]) -> None:
+    """Sign the list of files by a command that signs its standard input, as a build host does."""
+    signature = _run(command, (directory / "SHA256SUMS").read_bytes())
+    (directory / "SHA256SUMS.asc").write_bytes(signature)
 
 
 def manifest_of(directory: Path, build_id: str) -> dict[str, Any]:
@@ -235,6 +242,7 @@ def main() -> int:
     parser.add_argument("--mirrorctl", required=True, help="the command that reaches mirrorctl")
     parser.add_argument("--rsync", default="rsync", help="rsync, with its -e (%(default)s)")
     parser.add_argument("--target", required=True, help="where to send to, with {upload} in it")
+    parser.add_argument("--sign", default="", help="the command that signs its standard input")
     parser.add_argument("builds", nargs="+", metavar="ID[:fail]", help="a build id")
     args = parser.parse_args()
     transport = Transport(shlex.split(args.mirrorctl), shlex.split(args.rsync), args.target)
@@ -243,6 +251,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as directory:
             make_build(Path(directory), build_id, mark or "success")
             try:
+                if args.sign:
+                    sign(Path(directory), shlex.split(args.sign))
                 reply = publish(transport, Path(directory), build_id)
             except Refused as error:
                 print(f"backdated.py: {build_id}: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -61,13 +62,15 @@ class UnconfinedSandbox:
         result: EndResult = "ok"
         code: int | None = None
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        with task.log.open("ab") as log:
+        with task.log.open("ab") as log, tempfile.TemporaryFile() as given:
+            given.write(task.input.encode())
+            given.seek(0)
             try:
                 process = subprocess.Popen(
                     command,
                     cwd=task.chdir,
                     env=environment,
-                    stdin=subprocess.DEVNULL,
+                    stdin=given,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,

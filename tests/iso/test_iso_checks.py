@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,12 +22,16 @@ def start():
     """Start the checks of a request."""
 
     def run(request: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "stxmirror.builder.iso_checks", request],
-            env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with tempfile.TemporaryFile("w+") as given:
+            given.write(request)
+            given.seek(0)
+            return subprocess.Popen(
+                [sys.executable, "-m", "stxmirror.builder.iso_checks"],
+                env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+                stdin=given,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
 
     return run
 

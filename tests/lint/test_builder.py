@@ -35,7 +35,7 @@ def roles_of(tasks: list[dict[str, Any]]) -> Iterator[str]:
     for task in tasks:
         for key in ("block", "rescue", "always"):
             yield from roles_of(task.get(key, []))
-        included = task.get("ansible.builtin.include_role")
+        included = task.get("ansible.builtin.import_role")
         if included and "tasks_from" not in included:
             yield included["name"]
 

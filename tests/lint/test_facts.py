@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_imports import CODE, IMPORTS, PROJECT, layer
 
-from stxmirror import names
+from stxmirror import names, schema
 from stxmirror.state import paths
 
 # How each stands in code: the whole of a string. A path or a message that contains one of these
@@ -123,3 +124,12 @@ def test_the_helpers_of_root_have_the_same_accounts_and_places():
     assert ours.workspaces("x").parent == Path("/localdisk/loadbuild/builder")
     unit = constants("roles/scheduler/files/build-unit")
     assert unit["ACCOUNT"] == f'"{paths.ORCHESTRATOR}"'
+
+
+def test_no_limit_of_a_stream_or_a_stage_is_more_than_root_s_helpers_take():
+    """It would be refused when the build starts, and not when the inventory is checked."""
+    stream = schema.load("stream-1")["properties"]["time_limit"]
+    stage = schema.load("profile-1")["$defs"]["stage"]["properties"]["time_limit"]
+    for helper in ("build-unit", "run-as-builder"):
+        factors = constants(f"roles/scheduler/files/{helper}")["TIME_LIMIT_MAX"].split(" * ")
+        assert math.prod(map(int, factors)) == stream["maximum"] == stage["maximum"]

@@ -70,6 +70,8 @@ class Mirror:
             "max_delete_share": 1.0,
             "upload_expiry_hours": 48,
             "reserve_bytes": 0,
+            # What is signed, and what is done with it, is another test's.
+            "unsigned_streams": [rule(entry)["stream"] for entry in RULES],
         }
         self.config.write_text(json.dumps({**settings, **changes}))
 

@@ -18,7 +18,8 @@ UIDS = {"mirror": 61801, "incoming": 61802}
 _SUDOERS = """\
 Defaults !pam_session
 incoming ALL=(mirror) NOPASSWD: \
-/usr/local/bin/mirrorctl ^(begin|promote) [A-Za-z0-9._/-]+$, /usr/local/bin/mirrorctl expire
+/usr/local/bin/mirrorctl ^(begin|promote) [A-Za-z0-9._/-]+$, /usr/local/bin/mirrorctl expire, \
+/usr/local/bin/mirrorctl known
 """
 _CONFIG = """\
 ListenAddress 127.0.0.1

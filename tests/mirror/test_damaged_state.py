@@ -262,7 +262,7 @@ def test_no_value_in_a_state_ends_in_a_traceback(held: InProcess) -> None:
     held.admin("withdraw", TWO, "--reason", "broken")
     path = state_path(held, TWO)
     value = json.loads(path.read_text())
-    del value["sha256"]
+    del value["sha256"], value["seals"]  # no version before the checksum wrote those
     value["tombstone"]["record"] = {"id": 7}
     path.write_text(json.dumps(value))
     message, code = refusal(held.ctl, "pages")

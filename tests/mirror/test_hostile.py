@@ -227,6 +227,12 @@ def test_names_that_try_to_break_the_message_cannot(local: Mirror, received: Pat
         ("README", "no place"),
         ("outputs/RPMS/hello.rpm", "no build phase"),
         ("outputs/iso/dated.iso", "constant name"),
+        ("outputs/iso/bootimage-20260101T020000Z.iso/x", "constant name"),
+        ("outputs/RPMS/repodata/hello.rpm", "no build phase is called repodata"),
+        ("outputs/SRPMS/repodata/sub/x", "no build phase is called repodata"),
+        ("outputs/logs/Packages.log", "differ in case only"),
+        ("outputs/LOGS/x", "no place"),
+        ("outputs/logs/PACKAGES.log/x", "differ in case only"),
         ("outputs/success/x", "no place"),
         ("outputs/CONTEXT", "twice"),
         ("outputs/logs/packages.log/x", "both as a file and as a directory"),
@@ -240,6 +246,15 @@ def test_names_that_the_tree_has_no_place_for(local: Mirror, path: Any, words: s
     assert words in message
     assert code == 2
     assert local.leftovers() == []
+
+
+def test_a_manifest_that_is_no_builds_is_refused_in_one_line(local: Mirror) -> None:
+    manifest = backdated.manifest_of(local.make(ONE), ONE)
+    entry = {"sha256": "0" * 64, "size": 1}
+    manifest["files"] += [{"path": f"outputs/logs/{n}", **entry} for n in range(50_001)]
+    message, code = refusal(lambda: local.ctl("begin", ONE, data=manifest))
+    assert "a build may have 50000" in message
+    assert code == 2
 
 
 @pytest.mark.parametrize(

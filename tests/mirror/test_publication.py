@@ -344,11 +344,12 @@ def test_an_open_upload_does_not_expire(mirror: Mirror) -> None:
 def test_verify_finds_what_the_disk_did(mirror: Mirror) -> None:
     mirror.publish(ONE)
     mirror.publish(TWO)
-    assert mirror.admin("verify") == {"verified": 2, "problems": []}
+    assert mirror.admin("verify")["problems"] == []
     path = mirror.public / TWO / "outputs/CONTEXT"
     path.write_bytes(b"?" * path.stat().st_size)
     (mirror.public / TWO / "outputs/extra").write_text("x")
-    assert mirror.admin("verify", ONE) == {"verified": 1, "problems": []}
+    reply = mirror.admin("verify", ONE)
+    assert (reply["verified"], reply["problems"]) == (1, [])
     with pytest.raises(backdated.Refused) as caught:
         mirror.admin("verify")
     assert caught.value.code == 1

@@ -212,7 +212,8 @@ def test_what_a_sender_closes_off_is_said_and_swept(remote: Mirror, sshd: Sshd) 
     begun = remote.begin(directory, ONE)
     rsync(sshd, "-a", f"{directory}/", f"incoming@mirror:{begun['upload']}/")
     message, code = refusal(remote.ctl, "promote", ONE)
-    assert "--no-perms" in message
+    assert "closed to the mirror" in message
+    assert "--chmod=D755,F644" in message
     assert code == 2
     remote.edit_upload(began="2019-01-01T00:00:00Z")
     assert remote.admin("expire")["expired"] == [ONE]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from stxmirror import names
 from stxmirror.layout import BuildId
 from stxmirror.mirror import pages
 from stxmirror.mirror.config import Site
@@ -328,7 +329,7 @@ def write(root: Path) -> list[dict[str, Any]]:
     for path, content in render(builds).items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)
-    (root / pages.SIGNING_KEY).write_text("a key\n")
+    (root / names.SIGNING_KEY).write_text("a key\n")
     for entry in builds:
         if entry["tombstone"]:
             continue

@@ -82,6 +82,7 @@ class Build:
             "kept": "",
             "min_free_bytes": 0,
             "max_bytes": 0,
+            "input": "",
             **changes,
         }
 

@@ -47,6 +47,8 @@ from sandbox_host import BUILDER, Build, Host
         {"sources": []},
         {"min_free_bytes": -1},
         {"max_bytes": 1.5},
+        {"input": None},
+        {"input": "x\0"},
         {"extra": 1},
     ],
     ids=repr,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from hashlib import sha256
 
 import pytest
 from sandbox_host import BUILDER, TEMPORARY, Build, Host, builders_processes, wait_for
@@ -29,9 +30,10 @@ def test_git_settings_of_a_build_are_not_those_of_the_next(
 
 @pytest.mark.parametrize("directory", TEMPORARY)
 def test_temporary_files_are_gone(host: Host, master: Build, directory: str) -> None:
-    master.sh(f"mkdir -p {directory}/x/y; touch {directory}/x/y/z; chmod 500 {directory}/x/y")
+    left = f"{directory}/left-by-a-build"
+    master.sh(f"mkdir -p {left}/y; touch {left}/y/z; chmod 500 {left}/y")
     assert master.sh(f"ls -A {directory}") == ""
-    assert host.sh(f"find {directory} {master.state} -name x") == ""
+    assert host.sh(f"find {directory} {master.state} -name left-by-a-build") == ""
 
 
 def test_keys_that_the_kernel_keeps_are_gone(master: Build) -> None:
@@ -108,6 +110,13 @@ def test_the_verdict_of_a_failure(master: Build, script: str, code: int) -> None
     verdict = master.run(["sh", "-c", script])
     assert (verdict["result"], verdict["exit_code"]) == ("failed", code)
     assert f"sh ended with exit code {code}" in verdict["why"]
+
+
+def test_what_a_command_reads(master: Build) -> None:
+    """More than its arguments could hold; without any it reads nothing."""
+    text = "x\u00e9\n" * (1 << 17)
+    assert master.sh("sha256sum", input=text).split()[0] == sha256(text.encode()).hexdigest()
+    assert master.sh("cat") == ""
 
 
 def test_the_time_limit(master: Build) -> None:

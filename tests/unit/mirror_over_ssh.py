@@ -73,6 +73,7 @@ class Mirror:
             "max_delete_share": 0.9,
             "upload_expiry_hours": 48,
             "reserve_bytes": 0,
+            "unsigned_streams": ["master", "r"],
         }
         self.config.write_text(json.dumps({**content, **changes}))
 

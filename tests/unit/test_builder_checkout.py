@@ -53,13 +53,13 @@ def bring(source: Source, cache: Path, tmp_path: Path):
     """Make the checkout of a new build, as each build does."""
     root = tmp_path / "root"
 
-    def bring(**changes: object) -> Checkout:
+    def bring(unchanged: Checkout | None = None, **changes: object) -> Checkout:
         if root.exists():
             checkout.remove(root)
         root.mkdir()
         asked = replace(source, **changes)
         revision, _ = checkout.find_revision(asked)
-        return checkout.bring(asked, cache, root, revision)
+        return checkout.bring(asked, cache, root, revision, unchanged)
 
     bring.root = root
     return bring
@@ -75,6 +75,35 @@ def test_first_checkout_tells_every_commit_and_the_manifests(bring, remotes):
     assert commits(made)["tools"] == remotes.head("two")
     assert made.manifest_revision == remotes.head("manifest")
     assert (bring.root / "cgcs-root/stx/one/file").read_text() == "first"
+
+
+def test_what_has_not_changed_is_not_fetched(bring, remotes, repo_command, tmp_path):
+    first = bring()
+    # What would ask the network fails.
+    offline = tmp_path / "offline"
+    offline.write_text(f"""#!/bin/sh
+case "$*" in *local-only* | manifest) exec {repo_command[0]} "$@";; esac
+exit 1
+""")
+    offline.chmod(0o755)
+    again = bring(first, repo=[str(offline)], attempts=1)
+    assert (again.manifest_revision, again.projects) == (first.manifest_revision, first.projects)
+    assert (bring.root / "cgcs-root/stx/one/file").read_text() == "first"
+
+
+def test_a_cache_that_has_something_else_is_brought_to_the_manifest(bring, remotes, cache):
+    """An older state, as from a copy of the disk; a newer one, whose branch was moved back."""
+    first = bring()
+    shutil.copytree(cache, cache.with_name("older"), symlinks=True)
+    remotes.commit("one", "second")
+    second = bring()
+    shutil.rmtree(cache)
+    cache.with_name("older").rename(cache)
+    assert commits(bring(second)) == commits(second)
+    remotes.push("one", f"+{commits(first)['cgcs-root/stx/one']}:refs/heads/master")
+    assert commits(bring(first)) == commits(first)
+    shutil.rmtree(cache / ".repo")
+    assert commits(bring(first)) == commits(first)
 
 
 def test_a_shell_can_bring_the_checkout_back_by_its_context(bring):
@@ -210,6 +239,9 @@ def test_a_tag_of_the_manifest_can_be_checked_out(bring, remotes, source, annota
     remotes.write_manifest("root")
     assert bring(branch="3.0.0").manifest_revision == tagged
     assert checkout.find_revision(replace(source, branch="3.0.0"))[1] == tagged
+    git(remotes.base / "work/manifest", "tag", "--force", *words, "3.0.0")
+    remotes.push("manifest", "3.0.0")
+    assert bring(branch="3.0.0").manifest_revision == remotes.head("manifest")
 
 
 def test_another_branch_and_back(bring, remotes):
@@ -278,6 +310,10 @@ def test_a_project_at_a_tag_changes_with_the_tag(bring, remotes, source, annotat
     git(work, "tag", "--force", *words, "v1")
     remotes.push("two", "v1")
     assert not is_unchanged(source, made)
+    # The next build has what it names now, so that the one after that has nothing to do.
+    made = bring()
+    assert commits(made)["tools"] == remotes.head("two")
+    assert is_unchanged(source, made)
 
 
 def test_a_repository_that_does_not_answer_counts_as_changed(bring, remotes, source):

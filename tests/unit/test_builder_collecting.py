@@ -251,3 +251,19 @@ def test_a_success_that_is_not_valid_is_not_signed(build):
     with pytest.raises(StxMirrorError, match="images"):
         collect(made, WORDS, SIGN)
     assert not sealing.is_sealed(made.tree)
+
+
+def test_a_failure_whose_profile_was_refused_can_be_shown(build):
+    """It has no stages, no logs of theirs and nothing to keep, but a reason."""
+    made = build()
+    (made.directory / "profile.json").unlink()
+    session.close_failure(made, "profile sample has a stage collect: rename the stage")
+    collect(made, WORDS, SIGN)
+    assert sealing.is_sealed(made.tree)
+    assert "rename the stage" in (made.tree / "build.json").read_text()
+    # What says that it went well cannot do without.
+    record = made.record()
+    record["result"] = "success"
+    made.save(record)
+    with pytest.raises(StxMirrorError, match="profile"):
+        collect(made, WORDS, SIGN)

@@ -194,10 +194,18 @@ def test_whoever_waits_is_told_for_what_and_how_long(mirror, make_tree, monkeypa
     assert slept == [10, 20, 40, 80, 160, 320, 600, 600]
     where = f"the mirror does not answer at {mirror.way()['user']}@127.0.0.1 port {mirror.port}: "
     assert all(text.startswith(where) and "refused" in text for text in told)
-    waits = [text.rpartition("; ")[2] for text in told]
+    waits = [text.split("; ")[1] for text in told]
     assert waits[0] == "attempt 1 of 9, the next one in 10 s, the last one in 30 min"
     assert waits[1] == "attempt 2 of 9, the next one in 20 s, the last one in 30 min"
     assert waits[-1] == "attempt 8 of 9, the next one in 600 s, the last one in 10 min"
+    assert told[0].endswith(f"; if it is stopped, `stx-mirror publish {build}` publishes it later")
+
+
+def test_a_short_wait_is_told_in_seconds(mirror, make_tree):
+    build, told = build_id(), []
+    mirror.stop()
+    refusal(mirror, build, make_tree(build), attempts=3, delay=0.6, told=told)
+    assert "the next one in 1 s, the last one in 2 s; " in told[0]
 
 
 def test_a_wait_reaches_whoever_follows_the_build(mirror, make_tree, paths, make_stream):

@@ -11,7 +11,7 @@ from build_host import opened
 from stxmirror import schema
 from stxmirror.builder import reporting
 from stxmirror.builder import session as sessions
-from stxmirror.builder.mirror import MirrorError, Published
+from stxmirror.builder.mirror import MirrorError, Published, Way
 from stxmirror.builder.reporting import Run
 from stxmirror.builder.session import PartFailed, Session
 from stxmirror.state import status
@@ -20,6 +20,8 @@ from stxmirror.state.status import Attempt
 
 class MirrorThat:
     """Stands for the mirror: takes a build, or says why not."""
+
+    way = Way("mirror", 22, "incoming", "key", "known_hosts", ["mirrorctl"], "", 1, 1)
 
     def __init__(self, refuses: str = "") -> None:
         self.refuses = refuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from build_host import opened
 from remotes import Remotes, git, install_repo
 from unconfined import unconfined
 
-from stxmirror import context, records
+from stxmirror import records
 from stxmirror.builder import prepare, sources
 from stxmirror.builder import session as sessions
 from stxmirror.builder.session import Session
@@ -49,7 +50,7 @@ def sync(repo_command):
         with session.part("sync"):
             if not forced and sources.nothing_new(session):
                 return False
-            return sources.sync(session, options=options, commits=commits)
+            return sources.sync(session, options=options, commits=commits, ask_first=forced)
 
     return sync
 
@@ -77,7 +78,8 @@ def test_builds_follow_each_other(paths, entry, remotes, sync):
     record = first.record()
     assert record["manifest"]["revision"] == remotes.head("manifest")
     assert record["changes"] == []
-    commits = context.parse(first.context())
+    words = [line.strip("()").split() for line in first.context().splitlines()]
+    commits = {line[1].removeprefix("./"): line[-1] for line in words}
     assert list(commits) == ["cgcs-root", "cgcs-root/stx/one", "tools"]
     build = (first.workspace / "BUILD").read_text()
     assert f'BUILD_ID="{first.workspace.name}"' in build
@@ -341,9 +343,7 @@ def test_a_result_that_is_a_link_is_not_followed(paths, entry, tmp_path):
         def run(self, task):
             outcome = session.sandbox.run(replace(task, command=["true"]))
             (tmp_path / "secret").write_text('{"changes": []}')
-            request = task.command[-1]
-            name = request.split('"result": "')[1].split('"')[0]
-            Path(name).symlink_to(tmp_path / "secret")
+            Path(json.loads(task.input)["result"]).symlink_to(tmp_path / "secret")
             return outcome
 
     with pytest.raises(StxMirrorError, match="no output"):
@@ -354,6 +354,27 @@ def test_a_result_that_is_a_link_is_not_followed(paths, entry, tmp_path):
             workspace=session.workspace,
             task={"time_limit": 60, "environment": {}},
         )
+
+
+def test_a_request_may_name_thousands_of_repositories(paths, entry):
+    """A command's argument may have 128 KiB."""
+    session = opened(paths, entry)
+    workspace = str(session.workspace)
+    request = {
+        "source": None,
+        "workspace": workspace,
+        "logs_aside": "",
+        "build_file": "B\n" * 10**6,
+    }
+    found = sources.sandbox.run_program(
+        session.sandbox,
+        prepare.__name__,
+        {**request, "workspace": str(session.workspace)},
+        workspace=session.workspace,
+        task={"time_limit": 60, "environment": {}},
+    )
+    assert "error" not in found
+    assert (session.workspace / "BUILD").stat().st_size == 2 * 10**6
 
 
 def test_the_shell_of_a_user_is_given_no_surprise(paths, entry, sync):

@@ -35,6 +35,17 @@ def test_a_good_configuration_is_read(tmp_path: Path) -> None:
     loaded = config.load(path)
     assert loaded.public == Path("/srv/mirror/public")
     assert loaded.policy.rules == (Rule("master", "master/sample", Keep(days=14)),)
+    # What a file of an earlier version does not say is the stricter of two.
+    assert loaded.unsigned_streams == frozenset()
+    assert loaded.uploads_per_key == 20
+
+
+def test_what_it_says_of_uploads_counts(tmp_path: Path) -> None:
+    path = tmp_path / "mirror.json"
+    path.write_text(json.dumps({**GOOD, "unsigned_streams": ["master"], "uploads_per_key": 3}))
+    loaded = config.load(path)
+    assert loaded.unsigned_streams == {"master"}
+    assert loaded.uploads_per_key == 3
 
 
 @pytest.mark.parametrize(
@@ -56,6 +67,11 @@ def test_a_good_configuration_is_read(tmp_path: Path) -> None:
         {"max_delete_share": 1.5},
         {"upload_expiry_hours": -1},
         {"reserve_bytes": -1},
+        {"uploads_per_key": 0},
+        {"uploads_per_key": True},
+        {"unsigned_streams": "master"},
+        {"unsigned_streams": ["master", 7]},
+        {"unsigned_streams": ["mastre"]},
     ],
 )
 def test_what_is_wrong_in_it_is_named(tmp_path: Path, change: dict[str, Any]) -> None:

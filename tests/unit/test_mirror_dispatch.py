@@ -19,6 +19,7 @@ BUILD = "master/sample/20260101T020000Z"
     [
         ("publish", f"mirrorctl begin {BUILD}"),
         ("publish", f"mirrorctl promote '{BUILD}'"),
+        ("publish", "mirrorctl known"),
         ("publish", RSYNC),
         ("publish", RSYNC.rstrip("/")),
         ("prune", "mirrorctl list"),
@@ -35,7 +36,8 @@ def test_what_each_key_is_for(role: str, command: str) -> None:
     | st.lists(
         st.sampled_from(
             [
-                *("mirrorctl", "begin", "promote", "list", "prune", "hold", "withdraw", "dispatch"),
+                *("mirrorctl", "begin", "promote", "known", "list", "prune", "hold", "withdraw"),
+                *("dispatch", "verify", "repair"),
                 *("rsync", "--server", "--sender", ".", "..", "/", "-e.x", TOKEN, BUILD, ";", "'"),
                 *("--config", "/x", f"{TOKEN}/..", f"../{TOKEN}", f"./{TOKEN}", "-s", "--daemon"),
             ]
@@ -57,10 +59,10 @@ def test_nothing_else_comes_through(role: str, command: str) -> None:
         assert words[-1].rstrip("/") == TOKEN
         assert all(word.startswith("-") for word in words[1:-2])
     else:
-        verbs = {"publish": {"begin", "promote"}, "prune": {"list", "prune"}}[role]
+        verbs = {"publish": {"begin", "promote", "known"}, "prune": {"list", "prune"}}[role]
         assert words[0] == "mirrorctl"
         assert words[1] in verbs
-        assert len(words) == (3 if role == "publish" else 2)
+        assert len(words) == (3 if words[1] in ("begin", "promote") else 2)
 
 
 @pytest.mark.parametrize(

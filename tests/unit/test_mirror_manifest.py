@@ -151,6 +151,44 @@ def test_the_bound_is_the_last_size_that_is_fine(monkeypatch: pytest.MonkeyPatch
 def test_a_large_nightly_fits() -> None:
     assert manifest.MANIFEST_BYTES_MAX == 64 * 1024 * 1024
     assert manifest.FILE_BYTES_MAX == 2**50
+    assert manifest.MANIFEST_FILES_MAX == 50_000
+
+
+def test_so_many_files_are_a_build_and_one_more_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "MANIFEST_FILES_MAX", 4)
+    assert len(manifest.read_manifest(made(list(REQUIRED)), BUILD)) == 4
+    words = refused([*REQUIRED, "outputs/logs/x"])
+    assert words.startswith("the manifest has 5 files, and a build may have 4")
+
+
+@pytest.mark.parametrize(
+    ("more", "pair"),
+    [
+        (["outputs/logs/x", "outputs/logs/X"], "outputs/logs/x and outputs/logs/X differ"),
+        (["outputs/logs/A/x", "outputs/logs/a/y"], "outputs/logs/A and outputs/logs/a differ"),
+        (["outputs/logs/x", "outputs/logs/X/y"], "outputs/logs/x and outputs/logs/X differ"),
+    ],
+)
+def test_names_that_differ_in_case_only_are_refused(more: list[str], pair: str) -> None:
+    assert pair in refused([*REQUIRED, *more])
+
+
+@pytest.mark.parametrize("kind", ["RPMS", "SRPMS"])
+def test_metadata_lies_in_repodata_and_packages_do_not(kind: str) -> None:
+    place = f"outputs/{kind}/repodata"
+    files = [f"{place}/repomd.xml", f"outputs/{kind}/std/repodata/repomd.xml"]
+    assert len(manifest.read_manifest(made([*REQUIRED, *files]), BUILD)) == 6
+    for path in (f"{place}/x.rpm", f"{place}/sub/x"):
+        assert f"{path} lies among the metadata" in refused([*REQUIRED, path])
+
+
+@pytest.mark.parametrize(
+    "inner", ["x.iso", "X.ISO", "bootimage-20260101T020000Z.iso/x", "a/b.iso/c", "bootimage.iso/x"]
+)
+def test_nothing_else_is_called_like_an_iso(inner: str) -> None:
+    assert "is not the ISO's constant name" in refused([*REQUIRED, f"outputs/iso/{inner}"])
+    files = ["outputs/iso/bootimage.iso", "outputs/iso/bootimage.sig", "outputs/logs/x.iso"]
+    assert len(manifest.read_manifest(made([*REQUIRED, *files]), BUILD)) == 7
 
 
 def read_one(**change: object) -> Entry:

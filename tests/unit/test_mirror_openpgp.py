@@ -67,6 +67,23 @@ def test_what_is_no_key_has_none(keys: list[tuple[str, str]]) -> None:
         assert openpgp.fingerprints(text) == []
 
 
+def test_gpgv_reads_the_keyring_of_several_keys(
+    keys: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """What is no key among them harms none of the others."""
+    begin, end = keys[0][0].splitlines()[0], keys[0][0].splitlines()[-1]
+    text = f"the old one\n{keys[0][0]}{begin}\n\nAAAA\n{end}\n{keys[1][0]}"
+    (tmp_path / "keys.gpg").write_bytes(openpgp.keyring(text))
+    listed = subprocess.run(
+        ["gpg", "--homedir", tmp_path, "--with-colons", "--show-keys", tmp_path / "keys.gpg"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found = [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
+    assert found == [name for _, name in keys[:2]]
+
+
 def test_the_front_page_shows_what_to_recognize_the_key_by() -> None:
     name = "3D59 0090 6F46 7A7E 6B6E A621 33A5 9B6B 4A88 6504"
     made = pages.render(

@@ -160,6 +160,22 @@ def test_a_damaged_state_is_named_and_not_guessed_at(store: Store, text: str) ->
     assert damaged[ID].startswith(f"{path} is damaged: ")
 
 
+@pytest.mark.parametrize("key", sorted(STATE))
+def test_a_damaged_key_of_an_old_state_loses_nothing(store: Store, key: str) -> None:
+    """It has no checksum, and a hold under another name would be none."""
+    write(
+        store.builds / f"{ID}.json", {"x" if name == key else name: STATE[name] for name in STATE}
+    )
+    assert list(store.states()[1]) == [ID]
+
+
+def test_an_empty_state_is_called_that(store: Store) -> None:
+    path = store.builds / f"{ID}.json"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert store.states()[1] == {ID: f"{path} is damaged: it is empty"}
+
+
 def test_no_flipped_bit_of_a_state_is_believed(store: Store) -> None:
     """The file is named as damaged, or says what it said."""
     state = BuildState.parse(STATE, "a file")

@@ -29,6 +29,30 @@ def test_a_checkout_that_everybody_may_write_to_is_refused(tmp_path: Path) -> No
     assert f"Ansible ignores its ansible.cfg: chmod o-w {checkout}" in done.stderr
 
 
+@pytest.mark.parametrize("playbook", ["provision", "preflight", "bootstrap"])
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+def test_a_playbook_without_its_settings_says_so(tmp_path: Path, playbook: str, mode: int) -> None:
+    """The first that people type, in a directory that everybody may write to, and in another."""
+    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
+    shutil.copytree(PROJECT / "playbooks", tmp_path / "playbooks")
+    if mode == 0o777:
+        shutil.copy(PROJECT / "ansible.cfg", tmp_path)
+    tmp_path.chmod(mode)
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", f"playbooks/{playbook}.yml"],
+        cwd=tmp_path,
+        env=environment | {"ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert "Ansible did not read ansible.cfg: run it in the directory of this project" in line
+    assert "`chmod o-w .`" in line
+    assert "was not found" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("script", ["demo", "drift", "lint", "test"])
 def test_scripts_work_in_a_locale_that_ansible_refuses(script: str) -> None:
     lines = (PROJECT / "script" / script).read_text(encoding="utf-8").splitlines()

@@ -225,6 +225,7 @@ def test_rules_for_the_mirror(project):
         ({"match": "f/x", "layer": "a_b"}, "`layer` is refused"),
         ({"legacy_alias": "builds"}, "`legacy_alias`|mirror uses itself"),
         ({"time_limit": 0}, "`time_limit`"),
+        ({"time_limit": 604801}, "to 604800 .a week."),
         ({"retired": "yes"}, "`retired`"),
         ({"scheduel": "0 2 * * *"}, "`scheduel` is not known here .known: name, match"),
     ],

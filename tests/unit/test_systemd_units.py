@@ -34,6 +34,7 @@ def units(tmp_path):
 
     def bring(*wanted, files=(), check=False):
         keys = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
+        keys += ("StateChangeTimestamp",)
         states.write_text(
             "\n".join(
                 "".join(f"{key}={value}\n" for key, value in zip(keys, state))
@@ -94,6 +95,38 @@ def test_units_read_changed_files(units, tmp_path):
     assert told == ["daemon-reload", "restart a.service"]
     assert reply["units"] == ["a.service"]
     assert not units(*wanted, files=[file])[0]["changed"]
+
+
+@pytest.mark.parametrize(
+    ("more", "since", "told"),
+    [
+        ({"handled": True}, 999, []),
+        ({"handled": True}, 1000, None),
+        ({"handled": True}, 2000, None),
+        ({"restart": True}, 999, ["restart a.service"]),
+        ({"restart": True}, 1000, None),
+        # Nothing of this call reads it.
+        ({}, 999, None),
+    ],
+)
+def test_what_a_run_that_was_ended_left_unread_is_read(units, tmp_path, more, since, told):
+    """It had written the file, and its handler never came: no later run sees a changed file."""
+    path = tmp_path / "a.conf"
+    path.write_text("x\n")
+    os.utime(path, (1000.9, 1000.9))
+    state = ("loaded", "active", "enabled", "no", f"@{since}")
+    reply, done = units((up(**more), state), files=[{"path": str(path), "content": "x\n"}])
+    assert reply["units"] == ([] if told is None else ["a.service"])
+    assert (reply["changed"], done) == (told is not None, told or [])
+
+
+def test_a_unit_that_does_not_run_has_missed_nothing(units, tmp_path):
+    """It reads its files when it starts, such as where a socket starts sshd."""
+    path = tmp_path / "a.conf"
+    path.write_text("x\n")
+    state = ("loaded", "inactive", "enabled", "no", "@1")
+    unit = {"name": "a.service", "handled": True}
+    assert not units((unit, state), files=[{"path": str(path), "content": "x\n"}])[0]["changed"]
 
 
 def test_check_mode_changes_nothing(units):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -250,6 +251,50 @@ def test_the_logs_of_a_failure_are_named():
 def test_prune(finished, since, state):
     wanted = settings.Prune("/s", "/k", "/l", settings.Days(warning=2, critical=7))
     assert builds.prune(facts.Prune(finished, since, "/l"), wanted, NOW)[0].state == state
+
+
+VERIFY = settings.Verify("/f", "/k", settings.Days(warning=2, critical=7))
+PROBLEM = {
+    "id": "master/sample/20261101T020000Z",
+    "path": "outputs/RPMS/std/a.rpm",
+    "why": "its bytes are not the published ones",
+    "since": "2026-11-20T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, OK),
+        ({"checked": "2026-11-20T06:30:00Z"}, WARNING),
+        ({"checked": "2026-11-10T06:30:00Z"}, CRITICAL),
+        ({"oldest": "2026-10-24T00:00:00Z"}, OK),
+        ({"oldest": "2026-10-20T00:00:00Z"}, WARNING),
+        ({"checked": None, "known_since": NOW}, UNKNOWN),
+        ({"checked": None, "known_since": 0}, CRITICAL),
+    ],
+)
+def test_how_long_ago_a_mirror_was_read(changes, state):
+    found = facts.Verified("2026-11-22T03:30:00Z", 0, 28, "2026-11-01T00:00:00Z")
+    assert host.verify(replace(found, **changes), VERIFY, NOW)[0].state == state
+
+
+def test_damage_on_a_mirror_is_critical_for_each_build(tmp_path):
+    """With what mends it and since when it may be; what the file says is what mirrorctl wrote."""
+    stray = {"id": None, "path": "master/x", "why": "it is not part of the mirror", "since": None}
+    path = tmp_path / "verify.json"
+    content = {"checked": "2026-11-22T03:30:00Z", "days": 28, "oldest": None, "unread": 3}
+    path.write_text(json.dumps({**content, "problems": [PROBLEM, stray, PROBLEM]}))
+    wanted = replace(VERIFY, file=str(path), known_since=str(tmp_path))
+    verdicts = host.verify(facts_host.verified(wanted), wanted, NOW)
+    assert [(v.subject, v.state) for v in verdicts] == [
+        ("master/x", CRITICAL),
+        (PROBLEM["id"], CRITICAL),
+        ("", OK),
+    ]
+    assert "and 1 more: sudo mirrorctl repair master/" in verdicts[1].text
+    assert "was intact at 2026-11-20T00:00:00Z" in verdicts[1].details[0]
+    assert facts_host.verified(replace(wanted, file="/nonesuch")).checked is None
 
 
 @pytest.mark.parametrize(

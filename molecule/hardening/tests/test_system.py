@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scan"))
 import judge
+
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def test_audit_rules_are_whole_and_closed_last(host):
@@ -97,6 +102,47 @@ def test_keys_of_accounts_without_a_password_go_on_working(host):
 def test_nobody_but_root_has_jobs_of_cron(host, name):
     assert "not allowed" in host.run(f"runuser -u {name} -- crontab -l").stderr
     assert "not allowed" not in host.run("crontab -l").stderr
+
+
+@pytest.fixture
+def permissions(tmp_path):
+    """Play that part of the role again, with other values."""
+    connection = "ansible_connection=containers.podman.podman"
+    hosts = "".join(f"mol-hardening-{n} {connection}\n" for n in ("builder", "mirror", "outside"))
+    groups = "[build_hosts]\nmol-hardening-builder\n[mirrors]\nmol-hardening-mirror\n"
+    (tmp_path / "hosts").write_text(hosts + groups)
+    (tmp_path / "group_vars").symlink_to(PROJECT / "molecule/shared/group_vars")
+
+    def play(**values) -> None:
+        done = subprocess.run(
+            [
+                *("ansible-playbook", "molecule/hardening/converge.yml", "-i", tmp_path / "hosts"),
+                *("--tags", "hardening_permissions", "-e", json.dumps(values)),
+            ],
+            cwd=PROJECT,
+            env={
+                **os.environ,
+                "ANSIBLE_LOCAL_TEMP": str(tmp_path),
+                "ANSIBLE_CONFIG": "ansible.cfg",
+            },
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    yield play
+    play(hardening_permissions_cron_users=[])
+
+
+def test_who_may_have_jobs_has_them(mirror, permissions):
+    """Whatever mask the file is written under: crontab, which is not root's, reads it."""
+    permissions(hardening_permissions_cron_users=["bob"])
+    mirror.check_output("echo '0 1 * * * true' >/tmp/jobs; chmod 644 /tmp/jobs")
+    mirror.check_output("runuser -u bob -- crontab /tmp/jobs")
+    assert "0 1 * * * true" in mirror.check_output("runuser -u bob -- crontab -l")
+    mirror.check_output("runuser -u bob -- crontab -r; rm /tmp/jobs")
+    assert "not allowed" in mirror.run("runuser -u alice -- crontab -l").stderr
 
 
 def test_what_root_makes_through_sudo_others_can_read(host):

@@ -76,7 +76,7 @@ def test_a_relay_with_another_certificate_gets_nothing(host):
         restart_receiver(host)
         host.check_output("printf 'Subject: probe\\n\\nword-four\\n' | sendmail root")
         host.check_output(
-            "timeout 120 sh -c 'until mailq | grep -q \"ertificate not verified\"; "
+            'timeout 120 sh -c \'until mailq | grep -q "ertificate not verified"; '
             "do sleep 1; done'"
         )
         assert host.run("grep -l word-four /root/mail/*.eml").rc != 0

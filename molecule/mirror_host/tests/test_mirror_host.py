@@ -83,11 +83,11 @@ def test_type(host, path, kind):
     assert (status, headers["content-type"]) == (200, kind)
 
 
-def test_dated_paths_are_cached_for_good_and_the_rest_briefly(host):
-    """A dated path never changes; an alias, a listing, a page do, also a page of a dated build."""
+def test_dated_paths_are_cached_for_a_month_and_the_rest_briefly(host):
+    """A dated path never changes, but may be withdrawn; an alias, a listing, a page do change."""
     status, headers = answer(host, f"{DATED}/build.json")
     assert status == 200
-    assert max_age(headers) >= 86400 * 30
+    assert max_age(headers) == 86400 * 30
     assert "immutable" in headers["cache-control"]
     for path in (
         f"{PLACE}/latest_build/build.json",
@@ -223,6 +223,45 @@ def test_publish_key_begins_an_upload_of_a_known_stream_only(host):
     assert "Traceback" not in done.stderr
 
 
+def begin(host, build, *names):
+    """Ask with the publishing key to send a failed build of these files, all of them empty."""
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    names = ("build.json", "SHA256SUMS", "outputs/fail", *names)
+    files = [{"path": name, "sha256": empty, "size": 0} for name in names]
+    manifest = json.dumps({"id": build, "files": files})
+    return host.run(
+        f"echo '{manifest}' | {SSH} -i /root/publish incoming@127.0.0.1 'mirrorctl begin {build}'"
+    )
+
+
+def test_unsigned_builds_are_refused_but_of_the_streams_that_are_named(host):
+    """Before anything is sent: the role has given mirrorctl the key, and gpgv to check with."""
+    done = begin(host, "master/sample/20261101T020000Z")
+    assert done.rc == 2
+    assert "is not signed" in done.stderr
+    done = begin(host, "master/sample/20261101T020000Z", "SHA256SUMS.asc")
+    assert done.rc == 0, done.stderr
+    done = begin(host, "feature/scratch/sample/20261101T020000Z")
+    assert done.rc == 0, done.stderr
+
+
+def test_publish_key_learns_which_builds_are_there(host):
+    build = "master/sample/20261101T020000Z"
+    asked = json.dumps({"builds": [build]})
+    done = host.run(f"echo '{asked}' | {SSH} -i /root/publish incoming@127.0.0.1 'mirrorctl known'")
+    assert done.rc == 0, done.stderr
+    assert json.loads(done.stdout) == {"builds": {build: {"state": "absent"}}}
+
+
+def test_publish_key_sends_no_more_than_it_announced(host):
+    build = "feature/scratch/sample/20261102T020000Z"
+    upload = json.loads(begin(host, build).stdout)["upload"]
+    host.check_output("head -c 20000000 /dev/urandom >/root/junk")
+    done = host.run(f"rsync -e '{SSH} -i /root/publish' /root/junk incoming@127.0.0.1:{upload}/")
+    assert done.rc != 0
+    assert host.run(f"test -e {STORE}/incoming/{upload}/junk").rc != 0
+
+
 def test_account_cannot_let_in_another_key(host):
     """Whoever gets to run something as the receiving account must not be able to come back."""
     for account in ("incoming", "mirror"):
@@ -240,7 +279,7 @@ def test_receiver_owns_nothing_published(host):
     assert host.run(f"runuser -u incoming -- ls {STORE}/state").rc != 0
 
 
-def test_receiver_becomes_the_owner_for_three_verbs_only(host):
+def test_receiver_becomes_the_owner_for_its_verbs_only(host):
     base = "runuser -u incoming -- sudo -n -u mirror"
     for command in (
         "/bin/sh -c id",
@@ -271,10 +310,27 @@ def test_upkeep_works_as_its_unit_runs_it(host):
     assert timer.is_enabled
 
 
+def test_tree_is_read_every_night(host):
+    """What does not belong there is named, by the unit as it is confined."""
+    host.run("systemctl start stx-mirror-verify.service; systemctl reset-failed")
+    state = host.file(f"{STORE}/state/verify.json")
+    assert state.user == "mirror", host.run("journalctl -u stx-mirror-verify -n 20").stdout
+    found = json.loads(state.content_string)
+    assert found["days"] == 28
+    assert {problem["path"] for problem in found["problems"]} == {"passwd", "state"}
+    timer = host.service("stx-mirror-verify.timer")
+    assert timer.is_running
+    assert timer.is_enabled
+
+
 def test_policy_comes_from_the_streams(host):
     policy = json.loads(host.file("/etc/stx-mirror/mirror.json").content_string)
-    assert [rule["directory"] for rule in policy["rules"]] == ["master/sample"]
-    assert policy["rules"][0]["keep"] == {"days": 14}
+    assert [rule["directory"] for rule in policy["rules"]] == [
+        "feature/scratch/sample",
+        "master/sample",
+    ]
+    assert policy["rules"][1]["keep"] == {"days": 14}
+    assert policy["unsigned_streams"] == ["scratch"]
 
 
 def test_wrong_policy_does_not_replace_the_right_one(host):

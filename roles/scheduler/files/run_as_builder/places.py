@@ -64,6 +64,8 @@ class Request(NamedTuple):
     kept: str
     min_free_bytes: int
     max_bytes: int
+    # What the command reads; more than fits into its arguments.
+    input: str
 
     @property
     def checkout(self) -> Path:

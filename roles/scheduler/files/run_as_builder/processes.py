@@ -96,6 +96,17 @@ def open_log(log: str | None) -> int:
     return os.open(log, flags, 0o644)
 
 
+def open_input(text: str) -> int:
+    """Open what the command reads."""
+    if not text:
+        return os.open("/dev/null", os.O_RDONLY)
+    opened = os.memfd_create("input")
+    with open(opened, "wb", closefd=False) as file:
+        file.write(os.fsencode(text))
+    os.lseek(opened, 0, os.SEEK_SET)
+    return opened
+
+
 def start_command(request: Request, hindrance: int) -> None:
     """Become the command, or write why not into a pipe."""
     word = request.command[0]
@@ -111,8 +122,8 @@ def start_command(request: Request, hindrance: int) -> None:
     }
     try:
         become_builder()
-        null, output = os.open("/dev/null", os.O_RDONLY), open_log(request.log)
-        for number, opened in enumerate((null, output, output)):
+        given, output = open_input(request.input), open_log(request.log)
+        for number, opened in enumerate((given, output, output)):
             os.dup2(opened, number)
         try:
             os.chdir(request.chdir)
