@@ -261,3 +261,52 @@ def test_keeping_an_old_build_again_leaves_what_a_newer_one_kept(session, next_b
     keeping.keep(newer, good=True)
     keeping.keep(session, good=True)
     assert keeping.reuse_directory(next_build(2, newer.id)) == str(kept(newer) / "reuse")
+
+
+def test_a_failed_build_hands_on_nothing_where_the_good_one_made_no_results(session, next_build):
+    (session.workspace / "std/results/one/one.rpm").unlink()
+    keeping.keep(session, good=True)
+    failed = next_build(0, session.id)
+    keeping.keep(failed, good=False)
+    assert not (kept(failed) / "reuse").exists()
+
+
+def test_results_that_were_handed_on_are_still_kept_once(session, next_build):
+    keeping.keep(session, good=True)
+    failed = next_build(0, session.id)
+    keeping.keep(failed, good=False)
+    good = next_build(1, session.id)
+    assert good.kept == failed.id
+    keeping.keep(good, good=True)
+    assert (kept(good) / PACKAGE).samefile(kept(failed) / PACKAGE)
+
+
+def test_a_name_with_two_spaces_is_kept_once_as_well(session, next_build):
+    put(session.workspace / "std/results/one/a  b", "spaces")
+    keeping.keep(session, good=True)
+    later = next_build(0, session.id)
+    keeping.keep(later, good=True)
+    place = "reuse/std/results/one/a  b"
+    assert (kept(later) / place).samefile(kept(session) / place)
+
+
+@pytest.mark.parametrize("gone", ["digests", PACKAGE])
+def test_what_is_missing_of_an_earlier_build_is_kept_anew(session, next_build, gone):
+    keeping.keep(session, good=True)
+    (kept(session) / gone).unlink()
+    later = next_build(0, session.id)
+    keeping.keep(later, good=True)
+    assert (kept(later) / PACKAGE).read_text() == "package one"
+
+
+def test_a_link_within_the_results_is_not_kept(session):
+    (session.workspace / "std/results/one/latest.rpm").symlink_to("one.rpm")
+    keeping.keep(session, good=True)
+    assert not (kept(session) / "reuse/std/results/one/latest.rpm").exists()
+
+
+def test_what_its_owner_cannot_run_nobody_can(session):
+    (session.workspace / "std/results/one/one.rpm").chmod(0o645)
+    keeping.keep(session, good=True)
+    mode = (kept(session) / PACKAGE).stat().st_mode
+    assert mode & 0o777 == 0o644

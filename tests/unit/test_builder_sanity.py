@@ -35,7 +35,7 @@ class Checker:
 
     def run(self, task):
         self.tasks.append(task)
-        result = Path(json.loads(task.command[-1])["result"])
+        result = Path(json.loads(task.input)["result"])
         result.write_text(json.dumps({"verdicts": self.verdicts}))
         return Outcome("ok", "", 0, NOW, NOW, 1.0, 1.0, 1)
 
@@ -65,7 +65,7 @@ def test_what_is_asked_of_the_checks(checked):
     assert check(session) == {"static": OK}
     assert session.record()["sanity"] == {"static": OK}
     (task,) = checker.tasks
-    request = json.loads(task.command[-1])
+    request = json.loads(task.input)
     del request["result"]
     assert request == {
         "iso": str(session.workspace / "export/bootimage.iso"),
@@ -76,7 +76,7 @@ def test_what_is_asked_of_the_checks(checked):
         "failure_markers": ["panic", "SAMPLE: FAILED"],
         "installed_uefi": True,
     }
-    assert task.command[-2] == "stxmirror.builder.iso_checks"
+    assert task.command[-1] == "stxmirror.builder.iso_checks"
     # More than all six checks, tried twice, may take by the clock.
     assert task.time_limit == 12 * 6 * 300
     assert (task.environment, task.sources) == ({}, "none")

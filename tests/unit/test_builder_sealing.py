@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,3 +145,44 @@ def test_no_signature_is_one_clear_error_and_leaves_none(seal, good_record, tree
     assert not sealing.is_sealed(tree)
     seal(good_record)
     assert sealing.is_sealed(tree)
+
+
+ARMOUR = "-----BEGIN PGP SIGNATURE-----"
+
+
+def test_a_tree_that_is_empty_gets_its_directories_and_everybody_may_read_it(tmp_path, good_record):
+    place = tmp_path / "a" / "b"
+    before = os.umask(0o077)
+    try:
+        sealing.seal(
+            place, good_record, context="", digests={}, terms=Terms([]), sign=["echo", ARMOUR]
+        )
+    finally:
+        os.umask(before)
+    text = (place / "build.json").read_text()
+    assert text == json.dumps(good_record, indent=2, sort_keys=True) + "\n"
+    for name in sealing.kept_names(good_record):
+        assert (place / name).stat().st_mode & 0o777 == 0o644
+
+
+def test_a_signature_of_a_command_that_failed_is_none(tree, good_record):
+    sign = ["sh", "-c", f"echo '{ARMOUR}'; exit 3"]
+    with pytest.raises(StxMirrorError, match="ended with 3"):
+        sealing.seal(tree, good_record, context=None, digests={}, terms=Terms([]), sign=sign)
+    assert not sealing.is_sealed(tree)
+
+
+def test_a_long_text_does_not_grow_past_its_bound_and_a_short_one_may():
+    terms = Terms(["yow7"])
+    short, long = (f"yow7 {'x' * (length - 5)}" for length in (99, 100))
+    found = sealing.redacted({"reason": short, "detail": long, "excerpt": ["yow7"]}, terms)
+    assert found["reason"] == f"[redacted] {'x' * 94}"
+    assert found["detail"] == f"[redacted] {'x' * 89}"
+    assert found["excerpt"] == ["[redacted]"]
+
+
+def test_what_is_no_free_text_stays_as_it_is():
+    assert sealing.redacted({"detail": 5, "reason": None, "id": "yow7"}, Terms(["yow7"])) == {
+        **{"detail": 5, "reason": None, "id": "yow7"}
+    }
+    assert sealing.redacted("yow7", Terms(["yow7"])) == "yow7"

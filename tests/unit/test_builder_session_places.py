@@ -81,6 +81,16 @@ def test_a_build_needs_both_its_record_and_its_session(session):
         Session.load(session.paths, session.id)
 
 
+def test_a_record_without_a_session_is_no_build(session):
+    session.paths.session(session.id).unlink()
+    with pytest.raises(StxMirrorError, match="no record of a build"):
+        Session.load(session.paths, session.id)
+
+
+def test_a_failure_is_told_by_its_sentence_alone():
+    assert str(PartFailed("no room", ["a line"], part="iso")) == "no room"
+
+
 def test_every_stage_and_the_checks_of_the_iso_can_be_resumed_from(session):
     for name in ("packages", "iso", "sanity"):
         sessions.set_profile(replace(session, from_stage=name), PROFILE)

@@ -19,6 +19,7 @@ KNOWN = {"users_accounts", "users_groups", "build_env_mirrors", "streams", "buil
         ("site_domain", ""),
         ("ansible_usr", ""),
         ("vault_users_password", ""),
+        ("vault_build_env_mirrors", ""),
         (
             "build_env_colour",
             "role build_env has no input build_env_colour: "

@@ -378,6 +378,8 @@ def test_expiry():
     assert keys.certificates([facts.Certificates("c", NOW)], wanted, NOW) == [
         Verdict("certificates", "c", CRITICAL, "it expired 0 days ago", value=0.0, unit="days")
     ]
+    (soon,) = keys.certificates([facts.Certificates("c", NOW + 0.9 * DAY)], wanted, NOW)
+    assert (soon.state, soon.text) == (CRITICAL, "it expires in 1 days")
     for check, name in ((keys.certificates, "certificates"), (keys.openpgp, "openpgp")):
         assert check([], wanted, NOW) == [Verdict(name, "", OK, "there are none to look at")]
         gone = facts.Unreadable("k", "No such file")
