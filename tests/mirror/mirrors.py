@@ -65,14 +65,14 @@ class Mirror:
             "store": str(self.store),
             "prefix": "/mirror/starlingx/",
             "title": "A mirror under test",
-            "rules": [rule(entry) for entry in RULES],
+            "rules": changes.get("rules", [rule(entry) for entry in RULES]),
             "release_period_days": 182,
             "max_delete_share": 1.0,
             "upload_expiry_hours": 48,
             "reserve_bytes": 0,
-            # What is signed, and what is done with it, is another test's.
-            "unsigned_streams": [rule(entry)["stream"] for entry in RULES],
         }
+        # What is signed, and what is done with it, is another test's.
+        settings["unsigned_streams"] = [rule["stream"] for rule in settings["rules"]]
         self.config.write_text(json.dumps({**settings, **changes}))
 
     def make(self, build_id: str, result: str = "success", **extra: bytes) -> Path:
