@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stxmirror.errors import StxMirrorError
-from stxmirror.names import BUILDS
+from stxmirror.names import BUILDS, VERIFY
 from stxmirror.times import parse_build_date
 
 # What the mirror itself keeps at the top of the tree, beside the release identifiers.
-RESERVED_NAMES = frozenset({"builds", "assets", "index.html", BUILDS})
+RESERVED_NAMES = frozenset({"builds", "assets", "index.html", BUILDS, VERIFY})
 
 NAME_MAX = 100
 

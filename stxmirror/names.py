@@ -16,9 +16,10 @@ ISO = f"{ISO_PLACE}/{ISO_NAME}"
 # The file that says how a build ended: of a success what it lacks, of a failure why.
 MARKERS = {"success": "outputs/success", "fail": "outputs/fail"}
 # What the mirror has beside the builds: the link to the newest success of a directory, an index,
-# the key.
+# the program that readers check with, the key.
 LATEST = "latest_build"
 BUILDS = "builds.json"
+VERIFY = "verify.py"
 SIGNING_KEY = "assets/signing-key.asc"
 # Where a mirror's own settings lie, and the account and the directory for what is sent to it.
 MIRROR_SETTINGS = "/etc/stx-mirror/mirror.json"

@@ -41,6 +41,7 @@ def render(
     made = {
         "index.html": page_index.render(directories, rules, site, now, fingerprints),
         names.BUILDS: _for_programs(directories, rules, site, now, fingerprints),
+        names.VERIFY: _asset(names.VERIFY),
         **{f"assets/{name}": _asset(name) for name in ASSETS},
     }
     known = frozenset(build.path for directory in directories for build in directory.builds)

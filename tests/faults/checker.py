@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
-_OWN = ("builds", "assets", "index.html", "builds.json")
+_OWN = ("builds", "assets", "index.html", "builds.json", "verify.py")
 _DIRECTORIES = (
     *("inputs/RPMS", "inputs/SRPMS", "inputs/downloads", "outputs/RPMS", "outputs/SRPMS"),
     *("outputs/iso", "outputs/installer", "outputs/wheels", "outputs/helm-charts", "outputs/logs"),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mirrors import Mirror, backdated
+from mirrors import InProcess, Mirror, backdated
+from readers import ONE, Site, served, signed_mirror
 from sshd import Sshd
+from test_signed import Signer
 
 from stxmirror.mirror import zipapp
 
@@ -77,3 +80,60 @@ def remote(root: Path, program: Path, sshd: Sshd) -> Mirror:
 def mirror(request: pytest.FixtureRequest) -> Mirror:
     """Either of the two: what holds for one holds for the other."""
     return request.getfixturevalue("local" if request.param == "local" else "remote")
+
+
+@pytest.fixture(scope="module")
+def signer() -> Iterator[Signer]:
+    with tempfile.TemporaryDirectory(prefix="gpg-", ignore_cleanup_errors=True) as home:
+        yield Signer(home)
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+
+
+@pytest.fixture
+def growing(root: Path, program: Path, signer: Signer) -> InProcess:
+    """A mirror with one build, for tests that publish another."""
+    return signed_mirror(root, program, signer)
+
+
+@pytest.fixture(scope="module")
+def published(program: Path, signer: Signer) -> Iterator[Path]:
+    """What such a mirror offers, made once."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        yield signed_mirror(Path(directory), program, signer).public
+
+
+@pytest.fixture
+def public(published: Path, tmp_path: Path) -> Path:
+    """That, for a test to change."""
+    return shutil.copytree(published, tmp_path / "public", symlinks=True)
+
+
+@pytest.fixture
+def site(public: Path) -> Iterator[Site]:
+    with served(public) as site:
+        yield site
+
+
+@pytest.fixture
+def live(growing: InProcess) -> Iterator[Site]:
+    """The same over a mirror that goes on publishing."""
+    with served(growing.public) as site:
+        yield site
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def key(published: Path) -> Path:
+    return published / "assets/signing-key.asc"
+
+
+@pytest.fixture
+def saved(published: Path, here: Path) -> Path:
+    """A reader's copy of a whole build, as HTTP gives it: links have become files."""
+    return shutil.copytree(published / ONE, here / "saved")

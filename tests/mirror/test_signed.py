@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -45,13 +44,6 @@ class Signer:
         old = self.long_ago if names == ("expired",) else []
         users = [word for name in names for word in ("--local-user", name)]
         return [*self.gpg, *old, *users, "--armor", how]
-
-
-@pytest.fixture(scope="module")
-def signer() -> Iterator[Signer]:
-    with tempfile.TemporaryDirectory(prefix="gpg-", ignore_cleanup_errors=True) as home:
-        yield Signer(home)
-        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
 
 
 @pytest.fixture

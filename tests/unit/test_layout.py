@@ -285,7 +285,7 @@ def test_a_further_slash_is_what_is_said_of_it():
 def test_an_alias_is_an_ordinary_name():
     for alias in ("r2018.10", "stx-5", "R_1", "x.y"):
         assert layout.check_alias(alias) == alias
-    for alias in ("x..y", "x\n", "-x", "assets", "builds.json"):
+    for alias in ("x..y", "x\n", "-x", "assets", "builds.json", "verify.py"):
         assert "cannot be a link" in refused(layout.check_alias, alias)
 
 

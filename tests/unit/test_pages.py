@@ -117,7 +117,7 @@ def test_the_sample_is_what_real_builds_would_be(builds):
 
 def test_what_files_there_are(made, builds):
     assert set(made) == {
-        *("index.html", "builds.json", "assets/style.css", "assets/icon.svg"),
+        *("index.html", "builds.json", "verify.py", "assets/style.css", "assets/icon.svg"),
         *(f"builds/{build['id']}/index.html" for build in builds),
     }
 
