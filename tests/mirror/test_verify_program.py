@@ -121,6 +121,17 @@ def test_a_mirror_whose_disk_changed_bytes(site: Site) -> None:
     assert ISO in said
 
 
+def test_a_mirrored_tree_on_this_machine(public: Path, here: Path) -> None:
+    """Its own key and alias are used; names of any language are no fault."""
+    code, said = verify(public / ALIAS)
+    assert code == 0, said
+    assert f" of {ONE}, signed by " in said
+    top = public.rename(here / "Spiegel \u955c")
+    (top / ONE / "build.json").unlink()
+    code, said = verify(top / ALIAS, PYTHONIOENCODING="ascii")
+    assert (code, "Spiegel \\u955c" in said) == (0, True), said
+
+
 def test_a_package_that_nobody_listed(saved: Path, key: Path) -> None:
     (saved / "outputs/RPMS/std/evil-1.0-1.rpm").write_text("evil")
     code, said = verify(saved, "--key", key)

@@ -387,7 +387,7 @@ def main() -> int:
     if args.get != bool(args.stream) or (args.get and args.build):
         parser.error("--get needs --stream and the mirror's address, and nothing else does")
     try:
-        print(get(args) if args.get else check(args))
+        print((get if args.get else check)(args).encode("ascii", "backslashreplace").decode())
     except (Wrong, Unable, OSError, ValueError, KeyboardInterrupt) as error:
         is_wrong = isinstance(error, Wrong)
         print(f"{'wrong' if is_wrong else 'verify.py'}: {str(error) or 'stopped'}", file=sys.stderr)
