@@ -122,6 +122,15 @@ def check_identifier(identifier: str) -> str:
     return identifier
 
 
+def is_identifier(text: str) -> bool:
+    """Whether :func:`check_identifier` takes a text."""
+    try:
+        check_identifier(text)
+    except StxMirrorError:
+        return False
+    return True
+
+
 def release_identifier(ref: str) -> str:
     """Return the release identifier that the specification gives a branch or tag.
 

@@ -13,8 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from stxmirror import names
-from stxmirror.errors import StxMirrorError
-from stxmirror.layout import check_identifier, legacy_alias
+from stxmirror.layout import is_identifier, legacy_alias
 from stxmirror.mirror import fs
 from stxmirror.mirror.state import BuildState
 from stxmirror.mirror.store import Store
@@ -108,15 +107,7 @@ def _update_legacy(store: Store, wanted: Targets) -> None:
         # A link that still leads somewhere stays even when no rule asks for it any more: people
         # use its address.
         target = str((public / name).readlink())
-        is_ours = name not in wanted.legacy and _is_identifier(target)
+        is_ours = name not in wanted.legacy and is_identifier(target)
         if is_ours and target not in wanted.identifiers:
             (public / name).unlink()
             fs.fsync_path(public)
-
-
-def _is_identifier(text: str) -> bool:
-    try:
-        check_identifier(text)
-    except StxMirrorError:
-        return False
-    return True

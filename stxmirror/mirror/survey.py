@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from stxmirror import names
 from stxmirror.errors import StxMirrorError
-from stxmirror.layout import RESERVED_NAMES, BuildId, check_identifier
+from stxmirror.layout import RESERVED_NAMES, BuildId, is_identifier
 from stxmirror.mirror import aliases, fs, manifest
 from stxmirror.mirror.health import BYTES, FOREIGN, TREE, Problem
 from stxmirror.mirror.identity import Identity
@@ -156,7 +156,7 @@ def outside(store: Store, builds: Collection[str]) -> list[Problem]:
             directory, _, name = path.rpartition("/")
             target = str((store.config.public / path).readlink())
             is_ours = (name == aliases.NAME and directory in streams) or (
-                not directory and _is_identifier(target)
+                not directory and is_identifier(target)
             )
         else:
             is_ours = path.split("/")[0] in RESERVED_NAMES or (
@@ -185,11 +185,3 @@ def _around(public: Path, builds: Collection[str]) -> Iterator[tuple[str, os.sta
             yield path, entry.stat(follow_symlinks=False)
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{path}/")
-
-
-def _is_identifier(text: str) -> bool:
-    try:
-        check_identifier(text)
-    except StxMirrorError:
-        return False
-    return True

@@ -15,7 +15,7 @@ from readers import ONE, Site, served, signed_mirror
 from sshd import Sshd
 from test_signed import Signer
 
-from stxmirror.mirror import zipapp
+from stxmirror.mirror import identity, zipapp
 
 
 @pytest.fixture(scope="session")
@@ -137,3 +137,17 @@ def key(published: Path) -> Path:
 def saved(published: Path, here: Path) -> Path:
     """A reader's copy of a whole build, as HTTP gives it: links have become files."""
     return shutil.copytree(published / ONE, here / "saved")
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files of the tree that are read again, as it happens."""
+    made: list[str] = []
+    real = identity.read
+
+    def read(path: Path, sha256: str) -> identity.Reading:
+        made.append(sha256)
+        return real(path, sha256)
+
+    monkeypatch.setattr(identity, "read", read)
+    return made

@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PHRASE = "correct horse battery staple"
 KEY_LINES = ["b3BlbnNzaC1rZXktdjEAAAAA", "QyNTUxOQAAACBzZWNyZXRzZWNy"]
 
+# `ignore_errors`: the words of a failure that a play ignores must stay out of sight, too.
 PLAYBOOK = """
 - name: A play
   hosts: all
