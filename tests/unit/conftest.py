@@ -189,3 +189,15 @@ def crontab(tmp_path_factory) -> Callable[[str], bool]:
     if not reads("* * * * * true\n") or reads("x\n"):
         pytest.skip("crontab cannot try a file here")
     return reads
+
+
+@pytest.fixture
+def mirror(tmp_path: Path):
+    """A real mirror behind a real sshd."""
+    # Late: it stands on the helpers' directory.
+    from mirror_over_ssh import running
+
+    base = tmp_path / "mirror"
+    base.mkdir()
+    with running(base) as started:
+        yield started

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -30,14 +29,6 @@ def build_id(days: int = 0, directory: str = "master/sample") -> str:
     """Return the id of a build of so many days ago."""
     when = datetime.now(timezone.utc) - timedelta(days=days, minutes=1)
     return f"{directory}/{when:%Y%m%dT%H%M%SZ}"
-
-
-@pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[Mirror]:
-    base = tmp_path / "mirror"
-    base.mkdir()
-    with running(base) as started:
-        yield started
 
 
 @pytest.fixture

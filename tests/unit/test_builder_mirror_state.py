@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import backdated
 import pytest
 from build_host import opened
-from mirror_over_ssh import PROJECT, Mirror, running
+from mirror_over_ssh import PROJECT, Mirror
 
 from stxmirror import schema
 from stxmirror.builder import mirror_state, reporting
@@ -25,14 +24,6 @@ from stxmirror.controller.request import Request
 from stxmirror.state import status
 from stxmirror.state.files import write_json
 from stxmirror.state.status import Status
-
-
-@pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[Mirror]:
-    base = tmp_path / "mirror"
-    base.mkdir()
-    with running(base) as started:
-        yield started
 
 
 @pytest.fixture

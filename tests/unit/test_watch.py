@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from watched_streams import STREAMS
 
 from stxmirror.times import parse_time
 from stxmirror.watch import (
@@ -153,16 +154,6 @@ def test_reboot_by_age(days, state):
     assert host.reboot(found, limits, NOW)[0].state == state
     assert host.reboot(replace(found, is_required=None), limits, NOW)[0].state == UNKNOWN
     assert host.reboot(replace(found, is_required=False), limits, NOW)[0].state == OK
-
-
-STREAMS = settings.Streams(
-    state="/s",
-    known_since="/k",
-    schedules={},
-    retired=(),
-    grace_minutes=60,
-    days=settings.Days(warning=2, critical=7),
-)
 
 
 def stream(started="2026-11-22T02:00:00Z", good="2026-11-22T04:00:00Z", **attempt):

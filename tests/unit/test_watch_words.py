@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
+from watched_streams import STREAMS
 
 from stxmirror.times import format_time, parse_time
 from stxmirror.watch import builds, drift, facts, host, keys, settings
@@ -147,14 +148,6 @@ def test_reboot():
     ]
 
 
-STREAMS = settings.Streams(
-    state="/s",
-    known_since="/k",
-    schedules={},
-    retired=(),
-    grace_minutes=60,
-    days=settings.Days(warning=2, critical=7),
-)
 ID = "master/sample/20261122T020005Z"
 
 
