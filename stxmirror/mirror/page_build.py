@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from stxmirror import names
 from stxmirror.mirror import page_parts as parts
+from stxmirror.mirror import page_stages
 from stxmirror.mirror.config import Site
 from stxmirror.mirror.page_html import (
     Child,
@@ -25,10 +26,9 @@ from stxmirror.mirror.page_html import (
     size,
 )
 from stxmirror.mirror.page_model import Build, Directory
-from stxmirror.records import Change, StageRun
+from stxmirror.records import Change
 
 COMMITS_SHOWN = 25
-_SIGNS = {"ok": "✓", "failed": "✗", "timeout": "✗", "degraded": "!", "skipped": "·"}
 
 
 def render(build: Build, directory: Directory, site: Site, known: Collection[str]) -> bytes:
@@ -41,7 +41,7 @@ def render(build: Build, directory: Directory, site: Site, known: Collection[str
         element("section", None, _facts(build, directory, root, known)),
         _iso(build, root, prefix),
         _sanity(build),
-        _stages(build, base),
+        page_stages.render(build, base),
         _changes(build),
         _artifacts(build, base),
         _packages(build, prefix),
@@ -204,7 +204,9 @@ def _failure(build: Build, base: str) -> Markup | None:
     href = file_href(base, stage["log"]) if stage and not build.withdrawn else None
     if href:
         words.append(link(href, "The whole log"))
-    return _section("Why it failed", element("p", None, words), parts.excerpt(build), css="failure")
+    return parts.section(
+        "Why it failed", element("p", None, words), parts.excerpt(build), css="failure"
+    )
 
 
 def _iso(build: Build, root: str, prefix: str) -> Markup | None:
@@ -212,7 +214,7 @@ def _iso(build: Build, root: str, prefix: str) -> Markup | None:
     if button is None:
         return None
     base = f"{root}{build.path}/"
-    return _section(
+    return parts.section(
         "ISO",
         button,
         parts.checksum(build, root),
@@ -250,7 +252,9 @@ def _sanity(build: Build) -> Markup | None:
             "li",
             {"class": checks[name]["result"]},
             element(
-                "span", {"class": "sign", "aria-hidden": "true"}, _SIGNS[checks[name]["result"]]
+                "span",
+                {"class": "sign", "aria-hidden": "true"},
+                parts.SIGNS[checks[name]["result"]],
             ),
             element("span", None, parts.VERDICTS.get(name, name)),
             element(
@@ -261,62 +265,7 @@ def _sanity(build: Build) -> Markup | None:
         )
         for name in order
     ]
-    return _section("Does it boot?", element("ul", {"class": "verdicts"}, items))
-
-
-def _stages(build: Build, base: str) -> Markup | None:
-    stages = build.record["stages"]
-    if not stages:
-        return None
-    longest = max(0.001, *(stage["seconds"] for stage in stages))
-    together = duration(sum(stage["seconds"] for stage in stages))
-    rows: list[list[Child]] = [
-        [
-            _stage_name(stage, base, withdrawn=bool(build.withdrawn)),
-            [
-                element(
-                    "span",
-                    {"class": f"badge {stage['result']}"},
-                    element("span", {"aria-hidden": "true"}, _SIGNS[stage["result"]]),
-                    " ",
-                    stage["result"],
-                ),
-                element("span", {"class": "soft"}, f"try {stage['attempts']}")
-                if stage["attempts"] > 1
-                else None,
-            ],
-            [_bar(stage, longest), duration(stage["seconds"])],
-            duration(stage["cpu_seconds"]),
-            size(stage["peak_memory_bytes"]),
-        ]
-        for stage in stages
-    ]
-    return _section(
-        "Stages",
-        parts.table(
-            "stages",
-            ["Stage", "Result", "Time", "CPU", "Peak memory"],
-            rows,
-            f"{plural(len(stages), 'stage')}, {together} together",
-        ),
-    )
-
-
-def _stage_name(stage: StageRun, base: str, *, withdrawn: bool) -> Child:
-    href = None if withdrawn or stage["log"] is None else file_href(base, stage["log"])
-    name = link(href, stage["name"], css="name") if href else stage["name"]
-    command = element("code", {"class": "command"}, " ".join(stage["command"]))
-    return [name, command]
-
-
-def _bar(stage: StageRun, longest: float) -> Markup:
-    """Return a bar as long as the stage took; drawn, because styles in place may be forbidden."""
-    share = max(1.0, 100 * stage["seconds"] / longest)
-    return element(
-        "svg",
-        {"class": f"bar {stage['result']}", "aria-hidden": "true"},
-        element("rect", {"width": f"{share:.1f}%", "height": "100%", "rx": "2"}),
-    )
+    return parts.section("Does it boot?", element("ul", {"class": "verdicts"}, items))
 
 
 def _changes(build: Build) -> Markup | None:
@@ -325,8 +274,8 @@ def _changes(build: Build) -> Markup | None:
         return None
     if not record["changes"]:
         nothing = element("p", None, "No source changed.")
-        return _section("Changes since the previous good build", nothing)
-    return _section(
+        return parts.section("Changes since the previous good build", nothing)
+    return parts.section(
         "Changes since the previous good build",
         [_change(change) for change in record["changes"]],
     )
@@ -367,7 +316,7 @@ def _artifacts(build: Build, base: str) -> Markup | None:
         for href in [file_href(base, path)]
     ]
     images = [element("li", None, element("code", None, image)) for image in build.record["images"]]
-    return _section(
+    return parts.section(
         "Artifacts",
         parts.table(
             "artifacts", ["Directory", "Files", "Size"], rows, "What the build published, by type"
@@ -392,7 +341,7 @@ def _packages(build: Build, prefix: str) -> Markup | None:
     if build.withdrawn or not build.has("outputs/RPMS"):
         return None
     name = build.path.replace("/", "-")
-    return _section(
+    return parts.section(
         "Use these packages",
         parts.listing(
             parts.repository_file(build.id.directory, build.id.build_date, name, prefix),
@@ -400,7 +349,3 @@ def _packages(build: Build, prefix: str) -> Markup | None:
         ),
         parts.host_hint(),
     )
-
-
-def _section(heading: str, *content: Child, css: str | None = None) -> Markup:
-    return element("section", {"class": css}, element("h2", None, heading), *content)

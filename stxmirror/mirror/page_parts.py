@@ -20,6 +20,8 @@ from stxmirror.mirror.page_html import (
 from stxmirror.mirror.page_model import Build, Directory
 from stxmirror.records import Iso
 
+# How a stage or a check went, for who cannot tell colours apart.
+SIGNS = {"ok": "✓", "failed": "✗", "timeout": "✗", "degraded": "!", "skipped": "·"}
 VERDICTS = {
     "static": "Image checked",
     "boot-bios": "Boots under BIOS",
@@ -281,3 +283,8 @@ def excerpt(build: Build) -> Markup | None:
         {"class": "code log", "tabindex": "0", "aria-label": "The end of the failed stage's log"},
         element("code", None, join(text("\n".join(lines)))),
     )
+
+
+def section(heading: str, *content: Child, css: str | None = None) -> Markup:
+    """Return a section of a page under its heading."""
+    return element("section", {"class": css}, element("h2", None, heading), *content)
